@@ -1,0 +1,27 @@
+/* One end of a port: non-blocking reads into messages, queued writes that leave in one sendmsg a turn, descriptors in order. */
+#ifndef PORT_CONNECTION_H
+#define PORT_CONNECTION_H
+#include <stdbool.h>
+
+#include "port/message.h"
+
+struct port_connection;
+
+struct port_connection *port_connection_new(int fd);          /* takes fd (made non-blocking, CLOEXEC); NULL ENOMEM */
+void port_connection_free(struct port_connection *c);         /* closes fd and descriptors that nobody took */
+int port_connection_fd(const struct port_connection *c);
+int port_connect(const char *path);                           /* a connected non-blocking socket, or -1 (ENOENT, ECONNREFUSED: retry) */
+int port_bind(const char *path);                              /* a listening socket; a stale file is replaced; -1 EADDRINUSE when alive */
+
+/* Reads what is there. 1 read something, 0 nothing now, -1 end or error. Memory grows with bytes that came, never with lengths claimed. */
+int port_receive(struct port_connection *c);
+/* The next whole message that was received: 1; 0 none; -1 EBADMSG, the connection must be closed. Valid until the next call. */
+int port_next(struct port_connection *c, struct port_message *m);
+
+/* Queues m; descriptors are duplicated. Bytes of pieces and bodies are copied. -1 ENOMEM. */
+int port_send(struct port_connection *c, const struct port_message *m);
+/* Sends what is queued, up to 64 messages a sendmsg. 0 all gone, 1 the socket is full, -1 error. */
+int port_flush(struct port_connection *c);
+bool port_pending(const struct port_connection *c);           /* something is queued */
+size_t port_queued_bytes(const struct port_connection *c);
+#endif
