@@ -1,20 +1,106 @@
-# make         build everything under build/          make lab     a running node with records in it
-# make check   install what tests need, run prove     make bench   side by side with Apache Kafka
+# make         builds everything under build/   make lab   leaves a node running, with records in it
+# make check   runs the tests under t/          make install PREFIX=/usr/local
+#
+# They install the Debian packages they lack (as root). make check T='t/5*.t' runs some tests only.
+# make check-fresh proves make lab and make check on a bare Debian 12 tree: t/fresh.sh, minutes.
 SHELL = /bin/bash
+MAKEFLAGS += -j2
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SECONDEXPANSION:
+.PHONY: all tests check check-fresh lab install clean
+
 B = build
+PREFIX = /usr/local
 CFLAGS = -O2 -g -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wno-unused-parameter
-override CPPFLAGS += -std=gnu11 -D_GNU_SOURCE -iquote lib -iquote $(B)/gen
+override CPPFLAGS += -std=gnu11 -D_GNU_SOURCE -iquote lib -iquote $B/gen
+CLANG = clang-14
+SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
+	-fno-sanitize-recover=undefined
+
+# A program is cmd/NAME.c, cmd/NAME/*.c, or a script cmd/NAME.sh or cmd/NAME.e (execline). A binary
+# links lib.a and one of skalibs and libowfat: they share 64 names, and a binary with both crashes.
 OWF = gate
-PROGS = $(sort $(basename $(notdir $(wildcard cmd/*.c))) $(notdir $(patsubst %/,%,$(wildcard cmd/*/))))
+LIBS_recode = -lzstd -llz4 -lsnappy -lz
+BINARIES = $(sort $(basename $(notdir $(wildcard cmd/*.c))) \
+	$(notdir $(patsubst %/,%,$(dir $(wildcard cmd/*/*.c)))))
+SCRIPTS = $(basename $(notdir $(wildcard cmd/*.sh cmd/*.e)))
+PROGS = $(BINARIES:%=$B/bin/%) $(SCRIPTS:%=$B/bin/%)
 
 LIBSRC = $(wildcard lib/*/*.c)
-LIBOBJ = $(LIBSRC:%.c=$B/obj/%.o)
-all: $(PROGS:%=$B/bin/%)
+TESTSRC = $(wildcard t/[0-9]*.c)
+ASAN_TESTS = $(TESTSRC)
+TESTS = $(TESTSRC:t/%.c=$B/t/%.t) $(ASAN_TESTS:t/%.c=$B/asan/%.t)
+FUZZ = $(patsubst t/fuzz/%.c,$B/fuzz/%,$(wildcard t/fuzz/*.c))
 
-$B/lib.a: $(LIBOBJ)
-	rm -f $@ && ar rcs $@ $^
-$B/obj/%.o: %.c
-	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
--include $(shell find $B/obj -name '*.d' 2>/dev/null)
-.PHONY: all
+all: $(PROGS)
+tests: all $(TESTS) $(FUZZ)
+
+# --- packages: a stamp for each purpose; apt is asked only for what dpkg does not have --------
+NEED_build = libc6-dev skalibs-dev libowfat-dev libjansson-dev libzstd-dev liblz4-dev \
+	libsnappy-dev zlib1g-dev
+NEED_lab = s6 execline kcat procps
+NEED_check = perl python3 python3-kafka python3-confluent-kafka openjdk-17-jdk-headless maven \
+	mandoc clang-14 libclang-rt-14-dev llvm-14 binutils strace valgrind jq shellcheck curl xxd zstd \
+	lz4 iproute2 util-linux
+$B/need/%: Makefile
+	@mkdir -p $(@D); t/need $(NEED_$*) && touch $@
+
+# --- library, programs ----------------------------------------
+compile = @mkdir -p $(@D); echo "$1 $<"; $2 $(CPPFLAGS) $3 -MMD -MP -c -o $@ $<
+archive = @rm -f $@ && ar rcs $@ $^
+link = @mkdir -p $(@D); $1 -o $@ $^ $(LIBS_$(notdir $*))
+sources = $(wildcard cmd/$1.c cmd/$1/*.c)
+
+$B/obj/%.o: %.c | $B/need/build
+	$(call compile,cc,$(CC),$(CFLAGS))
+$B/lib.a: $(LIBSRC:%.c=$B/obj/%.o)
+	$(archive)
+$(BINARIES:%=$B/bin/%): $B/bin/%: $$(patsubst %.c,$B/obj/%.o,$$(call sources,%)) $B/lib.a
+	$(call link,$(CC) $(CFLAGS) $(LDFLAGS)) $(if $(filter $*,$(OWF)),-lowfat,-lskarnet)
+$(SCRIPTS:%=$B/bin/%): $B/bin/%: $$(wildcard cmd/%.sh cmd/%.e)
+	@mkdir -p $(@D); install -m 755 $< $@
+
+# --- tests: plain, with sanitizers (gcc), fuzz targets (clang) --------------------------------
+$B/t/%.t: $B/obj/t/%.o $B/lib.a
+	$(call link,$(CC) $(CFLAGS))
+$B/asan/obj/%.o: %.c | $B/need/build
+	$(call compile,asan,$(CC),$(CFLAGS) $(SANITIZE))
+$B/asan/lib.a: $(LIBSRC:%.c=$B/asan/obj/%.o)
+	$(archive)
+$B/asan/%.t: $B/asan/obj/t/%.o $B/asan/lib.a
+	$(call link,$(CC) $(SANITIZE))
+$B/fuzz/obj/%.o: %.c | $B/need/check
+	$(call compile,fuzz,$(CLANG),$(SANITIZE) -fsanitize=fuzzer-no-link)
+$B/fuzz/lib.a: $(LIBSRC:%.c=$B/fuzz/obj/%.o)
+	$(archive)
+$(FUZZ): $B/fuzz/%: $B/fuzz/obj/t/fuzz/%.o $B/fuzz/lib.a
+	$(call link,$(CLANG) $(SANITIZE) -fsanitize=fuzzer)
+
+# Apache Kafka's jars: its tools read our files, its node is what ours is compared to. Kept outside
+# the tree, so that checkouts share them. The tools of the newest version whose jar is published.
+KAFKA_VERSION = 4.4.0
+KAFKA_TOOLS_VERSION = 4.3.1
+export ODRADEK_KAFKA ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/odradek/kafka-$(KAFKA_VERSION)
+$(ODRADEK_KAFKA)/ready: t/kafka/pom.xml | $B/need/check
+	@t/kafka/download $(ODRADEK_KAFKA) $(KAFKA_VERSION) $(KAFKA_TOOLS_VERSION)
+
+check: tests $(ODRADEK_KAFKA)/ready | $B/need/lab $B/need/check
+	@LC_ALL=C.UTF-8 prove -j2 $(or $(T),$(TESTS) $(wildcard t/[0-9]*.t))
+check-fresh:
+	t/fresh.sh
+lab: all | $B/need/lab
+	@t/first.sh
+
+# --- install ----------------------------------------
+DEST = $(DESTDIR)$(PREFIX)
+install: all
+	install -d $(DEST)/bin $(DEST)/lib/odradek $(foreach s,1 5 7 8,$(DEST)/share/man/man$s)
+	install $(filter-out $B/bin/odradek,$(PROGS)) $(DEST)/lib/odradek
+	install $B/bin/odradek $(DEST)/bin
+	cp -R svc $(DEST)/lib/odradek
+	for p in man/*.[1578]; do install -m 644 $$p $(DEST)/share/man/man$${p##*.}; done
+clean:
+	rm -rf $B
+
+-include $(shell find $B -name '*.d' 2>/dev/null)
