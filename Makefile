@@ -27,7 +27,8 @@ BINARIES = $(sort $(basename $(notdir $(wildcard cmd/*.c))) \
 SCRIPTS = $(basename $(notdir $(wildcard cmd/*.sh cmd/*.e)))
 PROGS = $(BINARIES:%=$B/bin/%) $(SCRIPTS:%=$B/bin/%)
 
-LIBSRC = $(wildcard lib/*/*.c)
+GEN = $(addprefix $B/gen/wire/,api.c table.c errors.c)
+LIBSRC = $(wildcard lib/*/*.c) $(GEN)
 TESTSRC = $(wildcard t/[0-9]*.c)
 ASAN_TESTS = $(TESTSRC)
 TESTS = $(TESTSRC:t/%.c=$B/t/%.t) $(ASAN_TESTS:t/%.c=$B/asan/%.t)
@@ -46,13 +47,22 @@ NEED_check = perl python3 python3-kafka python3-confluent-kafka openjdk-17-jdk-h
 $B/need/%: Makefile
 	@mkdir -p $(@D); t/need $(NEED_$*) && touch $@
 
+# --- the codec: lib/wire/*.api is text, from which structs and tables are made ----------------
+API = $(wildcard lib/wire/*.api)
+generate = @mkdir -p $(@D); echo "gen $(@F)"; awk -f $< $1
+
+$B/gen/wire/api.c $B/gen/wire/api.h &: lib/wire/gen/message.awk $(API)
+	$(call generate,-v dir=$(@D) $(filter-out %/table.api %/errors.api,$(API)))
+$B/gen/wire/table.c $B/gen/wire/errors.c: $B/gen/wire/%.c: lib/wire/gen/%.awk $(API)
+	$(call generate,$(API) >$@)
+
 # --- library, programs ----------------------------------------
 compile = @mkdir -p $(@D); echo "$1 $<"; $2 $(CPPFLAGS) $3 -MMD -MP -c -o $@ $<
 archive = @rm -f $@ && ar rcs $@ $^
 link = @mkdir -p $(@D); $1 -o $@ $^ $(LIBS_$(notdir $*))
 sources = $(wildcard cmd/$1.c cmd/$1/*.c)
 
-$B/obj/%.o: %.c | $B/need/build
+$B/obj/%.o: %.c | $B/need/build $B/gen/wire/api.h
 	$(call compile,cc,$(CC),$(CFLAGS))
 $B/lib.a: $(LIBSRC:%.c=$B/obj/%.o)
 	$(archive)
@@ -64,13 +74,13 @@ $(SCRIPTS:%=$B/bin/%): $B/bin/%: $$(wildcard cmd/%.sh cmd/%.e)
 # --- tests: plain, with sanitizers (gcc), fuzz targets (clang) --------------------------------
 $B/t/%.t: $B/obj/t/%.o $B/lib.a
 	$(call link,$(CC) $(CFLAGS))
-$B/asan/obj/%.o: %.c | $B/need/build
+$B/asan/obj/%.o: %.c | $B/need/build $B/gen/wire/api.h
 	$(call compile,asan,$(CC),$(CFLAGS) $(SANITIZE))
 $B/asan/lib.a: $(LIBSRC:%.c=$B/asan/obj/%.o)
 	$(archive)
 $B/asan/%.t: $B/asan/obj/t/%.o $B/asan/lib.a
 	$(call link,$(CC) $(SANITIZE))
-$B/fuzz/obj/%.o: %.c | $B/need/check
+$B/fuzz/obj/%.o: %.c | $B/need/check $B/gen/wire/api.h
 	$(call compile,fuzz,$(CLANG),$(SANITIZE) -fsanitize=fuzzer-no-link)
 $B/fuzz/lib.a: $(LIBSRC:%.c=$B/fuzz/obj/%.o)
 	$(archive)
