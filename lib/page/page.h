@@ -54,9 +54,13 @@ struct page {
 	struct page_entry *entries;
 	size_t size;
 	int fd;
+	uint32_t *chains;             /* owner: hash chains over the directory; NULL for readers */
+	uint32_t taken;               /* owner: slots below are in use */
 };
 
-/* Owner: opens PATH (makes it when missing). *adopted: it is of this boot and well-formed, slots are valid; else it is empty. */
+/* Owner: opens PATH (makes it when missing). *adopted: it is of this boot and well-formed, slots are valid; else it is a new,
+ * empty file (who still maps the old one keeps the old one). A slot that the last owner was writing when it died holds a mix of
+ * two states: it comes back as PAGE_OFFLINE with its offsets in order again, none above what was about to be published. */
 int page_make(struct page *p, const char *path, bool *adopted);
 /* Reader: maps fd (taken) read-only. -1 EBADMSG when it is no page. */
 int page_map(struct page *p, int fd);
@@ -69,7 +73,8 @@ bool page_read(const struct page *p, uint32_t i, struct page_slot *s, struct pag
 
 /* Owner. page_write publishes *s (its seq is ignored) and asserts
  * log_start <= last_stable <= high_watermark <= flushed <= log_end, and that the high watermark does not fall within an epoch. */
-int page_slot_for(struct page *p, const struct uuid *topic_id, int32_t partition, const char *name);  /* found or a free one; -1 ENOSPC */
+/* The partition's slot: found, or a free one, which becomes PAGE_OFFLINE with zero offsets. -1 ENOSPC, ENAMETOOLONG. */
+int page_slot_for(struct page *p, const struct uuid *topic_id, int32_t partition, const char *name);
 void page_write(struct page *p, uint32_t i, const struct page_slot *s);
 void page_free(struct page *p, uint32_t i);
 void page_applied(struct page *p, int64_t metadata_offset);
