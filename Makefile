@@ -28,6 +28,7 @@ SCRIPTS = $(basename $(notdir $(wildcard cmd/*.sh cmd/*.e)))
 PROGS = $(BINARIES:%=$B/bin/%) $(SCRIPTS:%=$B/bin/%)
 
 GEN = $(addprefix $B/gen/wire/,api.c table.c errors.c)
+GENH = $(addprefix $B/gen/wire/,api.h codes.h)
 LIBSRC = $(wildcard lib/*/*.c) $(GEN)
 TESTSRC = $(wildcard t/[0-9]*.c)
 ASAN_TESTS = $(TESTSRC)
@@ -55,6 +56,8 @@ $B/gen/wire/api.c $B/gen/wire/api.h &: lib/wire/gen/message.awk $(API)
 	$(call generate,-v dir=$(@D) $(filter-out %/table.api %/errors.api,$(API)))
 $B/gen/wire/table.c $B/gen/wire/errors.c: $B/gen/wire/%.c: lib/wire/gen/%.awk $(API)
 	$(call generate,$(API) >$@)
+$B/gen/wire/codes.h: lib/wire/gen/codes.awk $(API)
+	$(call generate,$(API) >$@)
 
 # --- library, programs ----------------------------------------
 compile = @mkdir -p $(@D); echo "$1 $<"; $2 $(CPPFLAGS) $3 -MMD -MP -c -o $@ $<
@@ -62,7 +65,7 @@ archive = @rm -f $@ && ar rcs $@ $^
 link = @mkdir -p $(@D); $1 -o $@ $^ $(LIBS_$(notdir $*))
 sources = $(wildcard cmd/$1.c cmd/$1/*.c)
 
-$B/obj/%.o: %.c | $B/need/build $B/gen/wire/api.h
+$B/obj/%.o: %.c | $B/need/build $(GENH)
 	$(call compile,cc,$(CC),$(CFLAGS))
 $B/lib.a: $(LIBSRC:%.c=$B/obj/%.o)
 	$(archive)
@@ -74,13 +77,13 @@ $(SCRIPTS:%=$B/bin/%): $B/bin/%: $$(wildcard cmd/%.sh cmd/%.e)
 # --- tests: plain, with sanitizers (gcc), fuzz targets (clang) --------------------------------
 $B/t/%.t: $B/obj/t/%.o $B/lib.a
 	$(call link,$(CC) $(CFLAGS))
-$B/asan/obj/%.o: %.c | $B/need/build $B/gen/wire/api.h
+$B/asan/obj/%.o: %.c | $B/need/build $(GENH)
 	$(call compile,asan,$(CC),$(CFLAGS) $(SANITIZE))
 $B/asan/lib.a: $(LIBSRC:%.c=$B/asan/obj/%.o)
 	$(archive)
 $B/asan/%.t: $B/asan/obj/t/%.o $B/asan/lib.a
 	$(call link,$(CC) $(SANITIZE))
-$B/fuzz/obj/%.o: %.c | $B/need/check $B/gen/wire/api.h
+$B/fuzz/obj/%.o: %.c | $B/need/check $(GENH)
 	$(call compile,fuzz,$(CLANG),$(SANITIZE) -fsanitize=fuzzer-no-link)
 $B/fuzz/lib.a: $(LIBSRC:%.c=$B/fuzz/obj/%.o)
 	$(archive)
