@@ -63,15 +63,15 @@ $B/gen/wire/codes.h: lib/wire/gen/codes.awk $(API)
 compile = @mkdir -p $(@D); echo "$1 $<"; $2 $(CPPFLAGS) $3 -MMD -MP -c -o $@ $<
 archive = @rm -f $@ && ar rcs $@ $^
 link = @mkdir -p $(@D); $1 -o $@ $^ $(LIBS_$(notdir $*))
-sources = $(wildcard cmd/$1.c cmd/$1/*.c)
+objects = $(patsubst %.c,$B/obj/%.o,$(wildcard cmd/$1.c cmd/$1/*.c))
 
 $B/obj/%.o: %.c | $B/need/build $(GENH)
 	$(call compile,cc,$(CC),$(CFLAGS))
 $B/lib.a: $(LIBSRC:%.c=$B/obj/%.o)
 	$(archive)
-$(BINARIES:%=$B/bin/%): $B/bin/%: $$(patsubst %.c,$B/obj/%.o,$$(call sources,%)) $B/lib.a
+$(BINARIES:%=$B/bin/%): $B/bin/%: $$(call objects,$$*) $B/lib.a
 	$(call link,$(CC) $(CFLAGS) $(LDFLAGS)) $(if $(filter $*,$(OWF)),-lowfat,-lskarnet)
-$(SCRIPTS:%=$B/bin/%): $B/bin/%: $$(wildcard cmd/%.sh cmd/%.e)
+$(SCRIPTS:%=$B/bin/%): $B/bin/%: $$(wildcard cmd/$$*.sh cmd/$$*.e)
 	@mkdir -p $(@D); install -m 755 $< $@
 
 # --- tests: plain, with sanitizers (gcc), fuzz targets (clang) --------------------------------
