@@ -1,4 +1,4 @@
-/* lib/page: slots and their directory, adoption, torn slots, readers beside a writer, sleep bits. */
+/* lib/page: slots and their directory, adoption, torn slots, readers beside a writer, sleep bits */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -196,7 +196,7 @@ static void killed(void)
 		waitpid(pid, NULL, 0);
 		if (r.slots[0].seq & 1) {
 			torn++;
-			ok(!page_read(&r, 0, &s, NULL), "a reader gives up on a dead writer's slot");
+			ok(!page_read(&r, 0, &s, NULL), "a reader gives up on a torn slot");
 		}
 		struct page p;
 		bool adopted;

@@ -1,4 +1,5 @@
-/* lib/replica: each event by itself, then random events against a model that keeps nothing but the whole history. */
+/* lib/replica: each event by itself, then random events against a model that keeps nothing but
+ * the whole history. */
 #include "replica/replica.h"
 #include "wire/codes.h"
 #include "tap.h"
@@ -162,7 +163,7 @@ static int64_t model_low(const struct model *m)
 	return low;
 }
 
-/* Expected end of a wait after the last event, or NOTHING. fail: the event made all fail with it. */
+/* Expected end of a wait after the last event, or NOTHING. fail: the event made all fail. */
 static int model_ends(const struct model *m, const struct parked *p, int fail)
 {
 	if (fail) return fail;

@@ -14,7 +14,7 @@
 enum {
 	HEAD_BYTES = 4096,
 	SPINS = 200,                     /* tries before giving up the processor */
-	PATIENCE_NS = 100 * 1000 * 1000, /* a preempted owner is back by then; a dead one never is */
+	PATIENCE_NS = 100 * 1000 * 1000, /* a preempted owner is back by then */
 	END = 0,                         /* end of a hash chain; a link is 1 + slot */
 };
 static const char magic[8] = "odradek1";
@@ -118,7 +118,8 @@ static int64_t larger(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* Every field of a torn slot is its old or its new value. Raised in this order none passes its new value. */
+/* Every field of a torn slot is its old or its new value. Raised in this order none passes its
+ * new value. */
 static void mend(struct page_slot *s)
 {
 	if (s->role != PAGE_FREE) s->role = PAGE_OFFLINE;

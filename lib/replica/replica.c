@@ -42,7 +42,8 @@ static void move(struct replica *r, int64_t *what, int64_t to)
 	r->changed = true;
 }
 
-/* What all of the ISR has on disk; the high watermark stays where a member's end is not known yet. */
+/* What all of the ISR has on disk; the high watermark stays where a member's end is not known
+ * yet. */
 static int64_t committed(const struct replica *r)
 {
 	int64_t end = r->flushed;

@@ -1,10 +1,12 @@
 /* The partition step: what a replica of one partition knows, and what follows from each event.
  *
- * Pure: no disk, socket or clock. The owner tells what happened (appended, flushed, a follower's progress, a new ISR, a tick);
- * the step moves the high watermark, the last stable offset and the low watermark and lets go of what was parked on them.
- * Afterwards the owner takes finished waits with replica_done and publishes the slot when `changed` is set. The high watermark is
- * the least *flushed* end in the ISR (Apache Kafka: the least log end, Partition.maybeIncrementLeaderHW); an ISR of this node
- * alone is not another path. Offsets are next offsets (exclusive ends), times milliseconds of any steady clock.
+ * Pure: no disk, socket or clock. The owner tells what happened (appended, flushed, a follower's
+ * progress, a new ISR, a tick); the step moves the high watermark, the last stable offset and the
+ * low watermark and lets go of what was parked on them. Afterwards the owner takes finished waits
+ * with replica_done and publishes the slot when `changed` is set. The high watermark is the least
+ * *flushed* end in the ISR (Apache Kafka: the least log end, Partition.maybeIncrementLeaderHW);
+ * an ISR of this node alone is not another path. Offsets are next offsets (exclusive ends), times
+ * milliseconds of any steady clock.
  */
 #ifndef REPLICA_REPLICA_H
 #define REPLICA_REPLICA_H
@@ -17,16 +19,19 @@
 struct replica_member {              /* another replica of the partition, as its leader sees it */
 	int32_t id;
 	bool in_isr;
-	int64_t flushed;             /* its flushed end; -1 unknown in this epoch: the high watermark does not move */
+	int64_t flushed;             /* its flushed end; -1 not known yet in this epoch */
 	int64_t log_start;
 };
 
 enum replica_waits {
-	REPLICA_COMMITTED,           /* until the high watermark reaches the offset: acks=all (DelayedProduce) */
-	REPLICA_TRIMMED,             /* until every replica's log start does: DeleteRecords (DelayedDeleteRecords) */
+	/* until the high watermark reaches the offset: acks=all (DelayedProduce) */
+	REPLICA_COMMITTED,
+	/* until every replica's log start does: DeleteRecords (DelayedDeleteRecords) */
+	REPLICA_TRIMMED,
 	REPLICA_WAITS,
 };
-struct replica_wait {                /* embedded in what is parked; the step's own until replica_done or replica_cancel */
+/* Embedded in what is parked; the step's own until replica_done or replica_cancel. */
+struct replica_wait {
 	struct heap_node timer;      /* at the deadline */
 	struct replica_wait *prev, *next;
 	enum replica_waits kind;
@@ -46,7 +51,7 @@ struct replica {
 	int min_insync;              /* min.insync.replicas; the owner sets it */
 	struct replica_member *members;   /* the others; owned */
 	int members_n;
-	bool changed;                /* the slot differs from what was last published; the owner clears it */
+	bool changed;                /* the slot is to be published; the owner clears it */
 	struct replica_queue waiting[REPLICA_WAITS], finished;
 	struct heap deadlines;
 };
@@ -54,13 +59,18 @@ struct replica {
 void replica_init(struct replica *r, int32_t self);
 void replica_free(struct replica *r);          /* nothing may be parked */
 
-/* The log was opened: everything in it is flushed. The high watermark known from before is brought between log start and end. */
-void replica_opened(struct replica *r, int64_t log_start, int64_t log_end, int64_t high_watermark, int64_t first_unstable);
-/* Leader in `epoch`, with these replicas and this in-sync set; again for a new set. A new epoch begins at the log end and forgets what
- * followers were known to have. -1 ENOMEM, nothing changed. */
-int replica_lead(struct replica *r, int32_t epoch, const int32_t *replicas, int replicas_n, const int32_t *isr, int isr_n);
-void replica_follow(struct replica *r, int32_t epoch);    /* what is parked fails with NOT_LEADER_OR_FOLLOWER */
-void replica_offline(struct replica *r, int error);       /* what is parked fails with error */
+/* The log was opened: everything in it is flushed. The high watermark known from before is
+ * brought between log start and end. */
+void replica_opened(struct replica *r, int64_t log_start, int64_t log_end, int64_t high_watermark,
+                    int64_t first_unstable);
+/* Leader in `epoch`, with these replicas and this in-sync set; again for a new set. A new epoch
+ * begins at the log end and forgets what followers were known to have. -1 ENOMEM, nothing
+ * changed. */
+int replica_lead(struct replica *r, int32_t epoch, const int32_t *replicas, int replicas_n,
+                 const int32_t *isr, int isr_n);
+/* What is parked fails: with NOT_LEADER_OR_FOLLOWER, or with error. */
+void replica_follow(struct replica *r, int32_t epoch);
+void replica_offline(struct replica *r, int error);
 
 void replica_appended(struct replica *r, int64_t log_end, int64_t first_unstable);
 void replica_flushed(struct replica *r, int64_t up_to);
@@ -71,15 +81,17 @@ void replica_progress(struct replica *r, int32_t id, int64_t flushed, int64_t lo
 void replica_told(struct replica *r, int64_t high_watermark);
 void replica_cut(struct replica *r, int64_t log_end, int64_t first_unstable);
 
-int replica_isr_n(const struct replica *r);               /* size of the in-sync set, this node counted */
+int replica_isr_n(const struct replica *r);               /* this node counted */
 int64_t replica_low_watermark(const struct replica *r);   /* the least log start of all replicas */
 
-/* Parks w until its offset is reached or deadline passes (REQUEST_TIMED_OUT); it may be done at once. Leader only. -1 ENOMEM. */
-int replica_park(struct replica *r, struct replica_wait *w, enum replica_waits kind, int64_t offset, int64_t deadline);
+/* Parks w until its offset is reached or deadline passes (REQUEST_TIMED_OUT); it may be done at
+ * once. Leader only. -1 ENOMEM. */
+int replica_park(struct replica *r, struct replica_wait *w, enum replica_waits kind, int64_t offset,
+                 int64_t deadline);
 void replica_cancel(struct replica *r, struct replica_wait *w);
 void replica_tick(struct replica *r, int64_t now);
 int64_t replica_next_tick(const struct replica *r);       /* the first deadline; INT64_MAX none */
-struct replica_wait *replica_done(struct replica *r);     /* takes one finished wait; NULL when there is none */
+struct replica_wait *replica_done(struct replica *r);     /* takes one finished wait; NULL none */
 
 void replica_slot(const struct replica *r, struct page_slot *s);   /* all but `layout` */
 #endif

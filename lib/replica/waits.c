@@ -1,4 +1,5 @@
-/* What is parked on a partition: a list by offset (most come at its end), and a heap of deadlines. */
+/* What is parked on a partition: a list by offset (most come at its end), and a heap of
+ * deadlines. */
 #include "replica/waits.h"
 
 #include <assert.h>
