@@ -30,9 +30,12 @@ void log_config_default(struct log_config *c);
  * rebuilt (LogLoader, LogSegment.recover). log_start is from log-start-offset-checkpoint, 0 when unknown. now_ms: wall clock.
  * topic_id is written to partition.metadata when the directory is made; zero takes what is there. A directory whose
  * partition.metadata has another id gives ESTALE. NULL with errno; log_open_error() has the words. */
+#define LOG_RECOVER_LAST (-1)
 struct log_opening {
 	bool clean;
-	int64_t recovery_point, log_start, now_ms;
+	bool drop_cache;                 /* recovery reads the disk, not pages whose write once failed and that look clean */
+	int64_t recovery_point;          /* LOG_RECOVER_LAST: the base of the last segment */
+	int64_t log_start, now_ms;
 	struct uuid topic_id;
 };
 struct log *log_open(int dirfd, const char *name, const struct log_config *c, const struct log_opening *o);
@@ -57,8 +60,9 @@ void log_configure(struct log *l, const struct log_config *c);
  * (LogSegment.shouldRoll). Updates producer state, .index, .timeindex, epochs. A failed or short write leaves the log as it was
  * before the call; if even that fails the log is broken and every later append gives EIO. */
 int log_append(struct log *l, const struct batch *b, const void *bytes, int32_t epoch, int64_t now_ms,
-               int64_t *base_offset);
-/* As follower or copy: batches back to back, offsets and epochs kept; they must not go back (EINVAL). */
+               int64_t *base_offset);   /* EMSGSIZE: larger than a segment (RECORD_LIST_TOO_LARGE) */
+/* As follower or copy: batches back to back, offsets and epochs kept; they must not go back (EINVAL), their CRCs must be right
+ * (EBADMSG). A batch cut short at the end is ignored. On an error whole batches before it may be in: see log_end. */
 int log_copy(struct log *l, const void *batches, size_t n, int64_t now_ms);
 
 /* Duplicates and sequences, asked before log_append (ProducerAppendInfo, ProducerStateEntry): */
@@ -79,7 +83,8 @@ enum log_sequence log_check_sequence(const struct log *l, const struct batch *b,
 /* Descriptors with unsynced data in the order in which they must be synced (old segments first), at most max. A roll syncs nothing
  * by itself: rolled segments stay listed until log_synced. Returns how many there are. */
 int log_dirty_fds(const struct log *l, int *fds, int max);
-void log_synced(struct log *l, int64_t up_to);   /* all data below up_to is on disk: the recovery point moves */
+void log_synced(struct log *l, int64_t up_to);   /* all data below up_to is on disk: the recovery point moves, but stays one
+                                                  * short of a roll at up_to itself, whose indexes that sync did not cover */
 
 /* --- leader epochs, truncation, deletion ------------------------------------------------------------------------------------ */
 
@@ -112,5 +117,8 @@ struct log_producer {
 };
 int log_producers(const struct log *l, struct log_producer *v, int max);   /* number there are; fills at most max */
 int64_t log_first_unstable(const struct log *l);  /* first offset of the oldest open transaction, else INT64_MAX */
+/* The last stable offset under this high watermark: a transaction holds it back while it is open and until its marker is below
+ * the high watermark (ProducerStateManager.firstUnstableOffset). Forgets transactions that are decided for good. */
+int64_t log_stable_end(struct log *l, int64_t high_watermark);
 void log_expire_producers(struct log *l, int64_t now_ms);
 #endif

@@ -24,12 +24,16 @@ struct log_verdict {
 	const char *message;           /* static, or NULL */
 	bool recode;                   /* compressed and a rule must see inside, or another codec is wanted: pass through recode */
 	bool restamp;                  /* log-append time: log_restamp before the append */
+	bool reseal;                   /* *b has a header that was set right (max timestamp): batch_seal before the append */
 	struct log_record_error bad[16];
 	int bad_n;
 };
 /* records: the whole `records` field of one partition of a Produce request: exactly one batch of magic 2. Fills *b and *v. */
 void log_validate(const void *records, size_t n, const struct log_rules *r, int64_t now_ms, struct batch *b,
                   struct log_verdict *v);
+/* The records alone, uncompressed: what recode checks after it opened a batch. Adds to *v. */
+void log_validate_records(const struct batch *b, const void *records, size_t n, const struct log_rules *r,
+                          int64_t now_ms, struct log_verdict *v, int64_t *max_timestamp);
 /* Sets log-append time in place and re-seals the CRC. */
 void log_restamp(struct batch *b, void *p, int64_t now_ms);
 #endif

@@ -1,0 +1,210 @@
+/* Opening and closing a partition directory; what may be asked of an open one. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "log/internal.h"
+#include "log/partmeta.h"
+
+static char open_error[512];
+
+const char *log_open_error(void)
+{
+	return open_error;
+}
+
+void log_config_default(struct log_config *c)
+{
+	*c = (struct log_config){
+		.segment_bytes = 1 << 30, .segment_ms = 7 * 24 * 3600 * (int64_t)1000, .segment_jitter_ms = 0,
+		.index_interval_bytes = 4096, .segment_index_bytes = 10 << 20,
+		.producer_expiration_ms = 24 * 3600 * (int64_t)1000};
+}
+
+void log_configure(struct log *l, const struct log_config *c)
+{
+	l->config = *c;
+}
+
+void log_release(struct log *l)
+{
+	log_close_files(l);
+	while (l->rolled) {
+		struct rolled *r = l->rolled;
+		for (int i = 0; i < 4; i++)
+			if (r->fd[i] >= 0)
+				close(r->fd[i]);
+		l->rolled = r->next;
+		free(r);
+	}
+	if (l->own_dir >= 0)
+		close(l->own_dir);
+	producers_clear(&l->producers);
+	epochs_free(&l->epochs);
+	free(l->segments);
+	free(l->error);
+	free(l->name);
+	free(l);
+}
+
+static struct log *new_log(int dirfd, const char *name, const struct log_config *c)
+{
+	struct log *l = calloc(1, sizeof *l);
+	if (!l)
+		return 0;
+	l->dirfd = dirfd;
+	l->config = *c;
+	l->fd = l->txn_fd = l->own_dir = -1;
+	indexfile_init(&l->index, INDEX_ENTRY);
+	indexfile_init(&l->time, TIMEINDEX_ENTRY);
+	if (!(l->name = strdup(name))) {
+		free(l);
+		return 0;
+	}
+	return l;
+}
+
+/* partition.metadata: compared with the id that is wanted; made when there is none. */
+static int settle_topic_id(struct log *l, const struct uuid *want)
+{
+	char *p, path[LOG_PATH], text[PARTMETA_TEXT];
+	size_t n;
+	if (log_read_small(l, PARTMETA_FILE, &p, &n) == 0) {
+		int r = partmeta_parse(&l->topic_id, p, n);
+		free(p);
+		if (r < 0)
+			return log_fail(l, log_file(l, PARTMETA_FILE, path), -1, "parse");
+		if (uuid_is_zero(want) || uuid_same(want, &l->topic_id))
+			return 0;
+		errno = ESTALE;
+		return log_fail(l, log_file(l, PARTMETA_FILE, path), -1, "topic id");
+	}
+	if (errno != ENOENT)
+		return -1;
+	l->topic_id = *want;
+	return uuid_is_zero(want) ? 0 : log_write_small(l, PARTMETA_FILE, text, partmeta_format(want, text));
+}
+
+static int open_dir(struct log *l, const struct log_opening *o)
+{
+	if (mkdirat(l->dirfd, l->name, 0777) == 0) {
+		/* the directory itself must outlive a machine crash before anything in it is acknowledged */
+		if (fsync(l->dirfd) < 0)
+			return log_fail(l, l->name, -1, "fsync of the directory above");
+	} else if (errno != EEXIST) {
+		return log_fail(l, l->name, -1, "mkdir");
+	}
+	if (settle_topic_id(l, &o->topic_id) < 0)
+		return -1;
+	l->start = l->end = o->log_start;
+	return log_load(l, o);
+}
+
+struct log *log_open(int dirfd, const char *name, const struct log_config *c, const struct log_opening *o)
+{
+	if (!*name || strlen(name) > 255 || strchr(name, '/')) {
+		errno = EINVAL;
+		snprintf(open_error, sizeof open_error, "%.256s: %s", name, strerror(errno));
+		return 0;
+	}
+	struct log *l = new_log(dirfd, name, c);
+	if (!l || open_dir(l, o) < 0) {
+		int e = errno;
+		snprintf(open_error, sizeof open_error, "%s", l && l->error ? l->error : strerror(e));
+		if (l)
+			log_release(l);
+		errno = e;
+		return 0;
+	}
+	return l;
+}
+
+void log_close(struct log *l)
+{
+	log_trim_indexes(l);  /* what cannot be trimmed now is made anew by the next opening, which is not a clean one */
+	log_release(l);
+}
+
+static int sync_all(struct log *l, int64_t snapped_before)
+{
+	int fds[64], n;
+	if (!log_dirty_fds(l, fds, 64) && l->fd < 0 && l->producers.snapped == snapped_before)
+		return 0;
+	while ((n = log_dirty_fds(l, fds, 64)) > 0) {
+		for (int i = 0; i < n && i < 64; i++)
+			if (fsync(fds[i]) < 0)
+				return log_fail(l, l->name, -1, "fsync");
+		if (n <= 64)
+			break;
+		log_synced(l, l->rolled->end + 1);
+	}
+	if ((l->index.fd >= 0 && fsync(l->index.fd) < 0) || (l->time.fd >= 0 && fsync(l->time.fd) < 0) ||
+	    (l->txn_fd >= 0 && fsync(l->txn_fd) < 0))
+		return log_fail(l, l->name, -1, "fsync");
+	return log_sync_dir(l);
+}
+
+int log_close_clean(struct log *l)
+{
+	int r = l->broken ? -1 : 0, e = EIO;
+	int64_t snapped = l->producers.snapped;
+	if (r == 0) {
+		r = log_trim_indexes(l) < 0 || snapshot_write(l, true) < 0 || sync_all(l, snapped) < 0 ? -1 : 0;
+		e = errno;
+	}
+	if (r < 0)
+		snprintf(open_error, sizeof open_error, "%s", l->error ? l->error : strerror(e));
+	log_release(l);
+	errno = e;
+	return r;
+}
+
+const char *log_name(const struct log *l)
+{
+	return l->name;
+}
+
+struct uuid log_topic_id(const struct log *l)
+{
+	return l->topic_id;
+}
+
+int64_t log_start(const struct log *l)
+{
+	return l->start;
+}
+
+int64_t log_end(const struct log *l)
+{
+	return l->end;
+}
+
+int64_t log_recovery_point(const struct log *l)
+{
+	return l->recovery_point;
+}
+
+uint32_t log_layout(const struct log *l)
+{
+	return l->layout;
+}
+
+int32_t log_last_epoch(const struct log *l)
+{
+	return epochs_last(&l->epochs);
+}
+
+int log_segments(const struct log *l, struct log_segment_info *v, int max)
+{
+	for (int i = 0; i < l->segments_n && i < max; i++) {
+		struct segment *s = l->segments + i;
+		if (s->max_ts == LOG_UNKNOWN)
+			log_segment_times((struct log *)l, s);
+		v[i] = (struct log_segment_info){s->base, s->bytes, s->max_ts};
+	}
+	return l->segments_n;
+}

@@ -1,0 +1,11 @@
+/* One entry of a .txnindex file; the layout is in txnindex.c. */
+#ifndef LOG_TXNINDEX_H
+#define LOG_TXNINDEX_H
+#include <stdint.h>
+
+enum { TXNINDEX_ENTRY = 34 };
+struct txnindex_entry {
+	int64_t producer_id, first, last, stable;
+};
+int txnindex_parse(struct txnindex_entry *t, const uint8_t *entry);  /* -1 EBADMSG: unknown version */
+#endif
