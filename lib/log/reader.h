@@ -44,4 +44,7 @@ struct log_aborted {
 /* Aborted transactions that overlap [from, to), from .txnindex. Number there are, fills at most max; -1. */
 int log_reader_aborted(struct log_reader *r, int64_t from, int64_t to, struct log_aborted *v, int max);
 int32_t log_reader_epoch_of(struct log_reader *r, int64_t offset);   /* from leader-epoch-checkpoint; -1 unknown */
+/* The largest epoch <= asked and where it ends (OffsetForLeaderEpoch); -1 and -1 when undefined.
+ * log_end: of the slot. 0, or -1: the file cannot be read. */
+int log_reader_epoch_end(struct log_reader *r, int32_t asked, int64_t log_end, int32_t *epoch, int64_t *end);
 #endif

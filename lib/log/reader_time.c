@@ -281,3 +281,11 @@ int32_t log_reader_epoch_of(struct log_reader *r, int64_t offset)
 {
 	return load_epochs(r) < 0 ? -1 : epochs_at(&r->epochs, offset);
 }
+
+int log_reader_epoch_end(struct log_reader *r, int32_t asked, int64_t log_end, int32_t *epoch, int64_t *end)
+{
+	if (load_epochs(r) < 0)
+		return -1;
+	epochs_end(&r->epochs, asked, log_end, epoch, end);
+	return 0;
+}
