@@ -1,0 +1,35 @@
+/* The *-offset-checkpoint files of a log directory (Kafka's OffsetCheckpointFile): an offset for each partition.
+ * Text: "0", the number of lines, then "TOPIC PARTITION OFFSET" a line. */
+#ifndef LOG_CHECKPOINT_H
+#define LOG_CHECKPOINT_H
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/map.h"
+
+#define CHECKPOINT_RECOVERY_POINT "recovery-point-offset-checkpoint"
+#define CHECKPOINT_LOG_START "log-start-offset-checkpoint"
+#define CHECKPOINT_HIGH_WATERMARK "replication-offset-checkpoint"
+#define CHECKPOINT_CLEANER "cleaner-offset-checkpoint"
+
+struct checkpoint_entry {
+	int64_t offset;
+	int32_t partition;
+	uint16_t topic_n;           /* characters of name that are the topic */
+	char name[];                /* "TOPIC-PARTITION", the directory's name */
+};
+struct checkpoint {
+	struct checkpoint_entry **v;  /* owned, in the order of the file */
+	size_t n, cap;
+	struct map by_name;
+};
+
+/* Fills an empty c from DIRFD/FILE; a missing file is empty. -1 with errno; EBADMSG: damaged. */
+int checkpoint_read(struct checkpoint *c, int dirfd, const char *file);
+int checkpoint_parse(struct checkpoint *c, const char *p, size_t n);
+/* Adds or replaces. name is TOPIC-PARTITION. -1: ENOMEM, EINVAL (no such name, or offset < 0). */
+int checkpoint_set(struct checkpoint *c, const char *name, int64_t offset);
+int64_t checkpoint_get(const struct checkpoint *c, const char *name, int64_t otherwise);
+int checkpoint_write(const struct checkpoint *c, int dirfd, const char *file);  /* atomically and durably */
+void checkpoint_free(struct checkpoint *c);
+#endif
