@@ -136,54 +136,6 @@ static int put_field(struct out *o, const struct wire_field *f, const char *in)
 	return put_member(o, f, wire_nullable(f, o->version), in + f->at);
 }
 
-static bool is_default(const struct wire_field *f, const char *in);
-
-static bool all_default(const struct wire_type *t, const char *in)
-{
-	for (int i = 0; i < t->fields_n; i++)
-		if (!is_default(&t->fields[i], in))
-			return false;
-	return t->tags_at < 0 || ((const struct wire_tags *)(in + t->tags_at))->n == 0;
-}
-
-static bool is_default(const struct wire_field *f, const char *in)
-{
-	const void *p = in + f->at;
-	int32_t none = f->flags & WIRE_DEFAULT_NULL ? -1 : 0;
-	if (f->flags & WIRE_ARRAY) {
-		int32_t n = *(const int32_t *)(in + f->at_n);
-		return (n < 0 ? -1 : n) == none;
-	}
-	if (f->flags & WIRE_POINTER) {
-		const void *q = *(void *const *)p;
-		return q && !none ? all_default(f->type, q) : !q && none;
-	}
-	switch (f->kind) {
-	case WIRE_BOOL:
-		return *(const bool *)p == f->def;
-	case WIRE_INT8:
-		return *(const int8_t *)p == f->def;
-	case WIRE_INT16:
-		return *(const int16_t *)p == f->def;
-	case WIRE_UINT16:
-		return *(const uint16_t *)p == f->def;
-	case WIRE_INT32:
-		return *(const int32_t *)p == f->def;
-	case WIRE_UINT32:
-		return *(const uint32_t *)p == f->def;
-	case WIRE_INT64:
-		return *(const int64_t *)p == f->def;
-	case WIRE_FLOAT64:
-		return *(const double *)p == (double)f->def;
-	case WIRE_UUID:
-		return uuid_is_zero(p);
-	case WIRE_STRUCT:
-		return all_default(f->type, p);
-	default:
-		return (((const struct span *)p)->n < 0 ? -1 : ((const struct span *)p)->n) == none;
-	}
-}
-
 /* The value is written first and its size moved in before it: no second walk to learn sizes. */
 static int put_tagged(struct out *o, const struct wire_field *f, const char *in)
 {
@@ -235,7 +187,7 @@ static int put_tags(struct out *o, const struct wire_type *t, const char *in)
 	const struct wire_field *f = t->fields + t->plain_n, *end = t->fields + t->fields_n;
 	uint64_t set = 0;
 	for (int i = 0; f + i < end; i++)
-		if (wire_has(f + i, o->version) && !is_default(f + i, in))
+		if (wire_has(f + i, o->version) && !wire_is_default(f + i, in))
 			set |= UINT64_C(1) << i;
 	int64_t prev = -1;
 	if (put_varint(o->b, (uint64_t)__builtin_popcountll(set) + (uint32_t)unknown.n) < 0)
@@ -255,7 +207,7 @@ static int put_struct(struct out *o, const struct wire_type *t, const void *in)
 	for (int i = 0; i < t->fields_n; i++) {
 		const struct wire_field *f = &t->fields[i];
 		if (!wire_has(f, o->version)) {
-			if (!(f->flags & WIRE_IGNORABLE) && !is_default(f, in))
+			if (!(f->flags & WIRE_IGNORABLE) && !wire_is_default(f, in))
 				return bad();
 		} else if (i < t->plain_n && put_field(o, f, in) < 0) {
 			return -1;

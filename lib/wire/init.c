@@ -25,6 +25,16 @@ size_t wire_type_size(const struct wire_type *t)
 	return t->size;
 }
 
+int wire_type_min(const struct wire_type *t)
+{
+	return t->min;
+}
+
+int wire_type_max(const struct wire_type *t)
+{
+	return t->max;
+}
+
 static void init_scalar(const struct wire_field *f, void *p)
 {
 	switch (f->kind) {
@@ -77,4 +87,50 @@ void wire_init(const struct wire_type *t, void *out)
 		wire_init_field(&t->fields[i], out);
 	if (t->tags_at >= 0)
 		*(struct wire_tags *)((char *)out + t->tags_at) = (struct wire_tags){"", 0, 0};
+}
+
+static bool all_default(const struct wire_type *t, const char *in)
+{
+	for (int i = 0; i < t->fields_n; i++)
+		if (!wire_is_default(&t->fields[i], in))
+			return false;
+	return t->tags_at < 0 || ((const struct wire_tags *)(in + t->tags_at))->n == 0;
+}
+
+bool wire_is_default(const struct wire_field *f, const void *in)
+{
+	const void *p = (const char *)in + f->at;
+	int32_t none = f->flags & WIRE_DEFAULT_NULL ? -1 : 0;
+	if (f->flags & WIRE_ARRAY) {
+		int32_t n = *(const int32_t *)((const char *)in + f->at_n);
+		return (n < 0 ? -1 : n) == none;
+	}
+	if (f->flags & WIRE_POINTER) {
+		const void *q = *(void *const *)p;
+		return q && !none ? all_default(f->type, q) : !q && none;
+	}
+	switch (f->kind) {
+	case WIRE_BOOL:
+		return *(const bool *)p == f->def;
+	case WIRE_INT8:
+		return *(const int8_t *)p == f->def;
+	case WIRE_INT16:
+		return *(const int16_t *)p == f->def;
+	case WIRE_UINT16:
+		return *(const uint16_t *)p == f->def;
+	case WIRE_INT32:
+		return *(const int32_t *)p == f->def;
+	case WIRE_UINT32:
+		return *(const uint32_t *)p == f->def;
+	case WIRE_INT64:
+		return *(const int64_t *)p == f->def;
+	case WIRE_FLOAT64:
+		return *(const double *)p == (double)f->def;
+	case WIRE_UUID:
+		return uuid_is_zero(p);
+	case WIRE_STRUCT:
+		return all_default(f->type, p);
+	default:
+		return (((const struct span *)p)->n < 0 ? -1 : ((const struct span *)p)->n) == none;
+	}
 }

@@ -121,9 +121,10 @@ static int put_struct(struct buf *b, const struct wire_type *t, int version, con
 {
 	const char *sep = "{";
 	for (const struct wire_field *f = t->fields; f < t->fields + t->fields_n; f++) {
-		if (!wire_has(f, version))
+		if (!wire_has(f, version) || (f->tag >= 0 && wire_is_default(f, in)))
 			continue;
-		const char *unit = f->kind == WIRE_RECORDS ? "SizeInBytes" : "";
+		bool sized = f->kind == WIRE_RECORDS && ((const struct span *)(in + f->at))->n >= 0;
+		const char *unit = sized ? "SizeInBytes" : "";
 		if (buf_addf(b, "%s\"%s%s\":", sep, f->name, unit) < 0 || put_field(b, f, version, in) < 0)
 			return -1;
 		sep = ",";

@@ -1,4 +1,6 @@
-/* Look-ups in the generated tables: APIs, record types, errors. */
+/* Look-ups in the generated tables: APIs, messages, record types, errors. */
+#include <string.h>
+
 #include "wire/error.h"
 #include "wire/type.h"
 
@@ -18,6 +20,14 @@ const struct wire_api *wire_api(int key)
 bool wire_api_serves(const struct wire_api *a, int version)
 {
 	return a->min <= version && version <= a->max;
+}
+
+const struct wire_type *wire_message(const char *name)
+{
+	const struct wire_type *const *t = wire_messages;
+	while (*t && strcmp((*t)->name, name))
+		t++;
+	return *t;
 }
 
 const struct wire_type *wire_record(int type)

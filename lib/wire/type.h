@@ -42,7 +42,8 @@ struct wire_type {
 	int16_t flexible;                /* first flexible version; 32767 never */
 };
 
-extern const struct wire_type *const wire_records[];
+extern const struct wire_type *const wire_messages[];  /* all but nested structs; NULL ends them */
+extern const struct wire_type *const wire_records[];   /* by record type */
 extern const int wire_records_n;
 
 /* By kind: bytes of one value in memory (0 for a struct), and the fewest on the wire. */
@@ -61,5 +62,7 @@ static inline size_t wire_member_size(const struct wire_field *f)
 {
 	return f->kind == WIRE_STRUCT ? f->type->size : wire_c_sizes[f->kind];
 }
-void wire_init_field(const struct wire_field *f, void *out);  /* out: the struct that has it */
+/* in, out: the struct that has the field */
+void wire_init_field(const struct wire_field *f, void *out);
+bool wire_is_default(const struct wire_field *f, const void *in);
 #endif

@@ -32,6 +32,9 @@ struct wire_type;   /* a message or nested struct: its fields, their versions, p
 
 const char *wire_type_name(const struct wire_type *t);      /* Kafka's name: "ProduceRequest" */
 size_t wire_type_size(const struct wire_type *t);           /* sizeof the C struct */
+int wire_type_min(const struct wire_type *t);               /* versions of the message */
+int wire_type_max(const struct wire_type *t);
+const struct wire_type *wire_message(const char *name);     /* NULL: no message has this name */
 
 /* Sets every field to its default (Kafka's "default", else 0, "", empty; null where that is the
  * default; records null, a nullable struct null). Nested structs have descriptors too, by the same
@@ -68,7 +71,8 @@ int wire_encode(const struct wire_type *t, int version, const void *in, struct b
                 struct wire_gaps *gaps);
 
 /* Appends the message as JSON on one line, without a newline: field names as in Kafka's JSON form
- * (lowerCamelCase), bytes as base64, records as recordsSizeInBytes. -1: ENOMEM, EINVAL. */
+ * (lowerCamelCase), bytes as base64, records as recordsSizeInBytes, tagged fields only when they
+ * differ from their default. -1: ENOMEM, EINVAL. */
 int wire_json(const struct wire_type *t, int version, const void *in, struct buf *b);
 
 /* --- records of the metadata log --- */

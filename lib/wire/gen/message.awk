@@ -264,6 +264,11 @@ END {
 	for (s = 1; s <= structs; s++)
 		emit(s)
 	print "#endif" > h
+	print "const struct wire_type *const wire_messages[] = {" > c
+	for (s = 1; s <= structs; s++)
+		if (top[s])
+			print "\t&wire_" sc[s] "," > c
+	print "\t0\n};" > c
 	print "const struct wire_type *const wire_records[] = {" > c
 	for (i = 0; i < records; i++)
 		if (i in record)
