@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/arena.h"
 #include "base/buf.h"
 #include "base/bytes.h"
 #include "base/map.h"
@@ -24,13 +25,17 @@ struct meta_partition {
 struct meta_topic {
 	struct uuid id;
 	char *name;
-	struct meta_partition *partitions;   /* by id, dense from 0 */
+	struct meta_partition *partitions;   /* by id, dense from 0; one without replicas is a hole: not there (yet) */
 	int32_t partitions_n;
 };
 struct meta_endpoint {
 	char *name, *host;            /* listener name */
 	uint16_t port;
 	int16_t security_protocol;
+};
+struct meta_feature_range {
+	char *name;
+	int16_t min, max;
 };
 struct meta_broker {
 	int32_t id;
@@ -40,8 +45,10 @@ struct meta_broker {
 	char *rack;                   /* NULL none */
 	struct meta_endpoint *endpoints;
 	int32_t endpoints_n;
-	struct uuid *log_dirs;
-	int32_t log_dirs_n;
+	struct meta_feature_range *features;   /* what it supports */
+	int32_t features_n;
+	struct uuid *log_dirs, *cordoned;
+	int32_t log_dirs_n, cordoned_n;        /* cordoned_n is -1 when not known */
 };
 enum meta_resource { META_TOPIC = 2, META_BROKER = 4 };   /* ConfigResource.Type ids */
 
@@ -52,12 +59,19 @@ struct meta_image {
 	struct map brokers;           /* key int32 id: struct meta_broker */
 	struct map controllers;       /* RegisterController; key int32 id: struct meta_broker without epoch's meaning */
 	struct map configs;           /* struct meta_configs: see meta_configs_of */
-	struct map features;          /* name: struct meta_feature */
-	int64_t next_producer_id;
+	struct map features;          /* name: struct meta_feature; kraft.version too, which comes from a control record */
+	struct map others;            /* struct meta_other: ACLs, quotas, credentials, tokens: kept whole for snapshots */
+	int64_t next_producer_id;     /* -1: no block was handed out */
+	struct arena scratch;         /* of the apply in progress */
 };
 struct meta_feature {
 	char *name;
 	int16_t level;
+};
+struct meta_other {
+	char *key;
+	int32_t key_n, value_n;
+	char *value;                  /* the record value as it came */
 };
 struct meta_config_entry {
 	char *key, *value;
@@ -70,12 +84,19 @@ struct meta_configs {
 	char *map_key;
 };
 
+enum { META_LEVEL_MIN = 7, META_LEVEL_NEW = 25, META_LEVEL_MAX = 33 };   /* metadata.version: oldest, of new clusters, newest */
+
 void meta_image_init(struct meta_image *m);
 void meta_image_free(struct meta_image *m);
 
 /* One record value (frame version, type, version, message) as it stands in the log. Unknown types: 1, skipped. 0 applied.
- * -1 EBADMSG, ENOMEM, EINVAL (it refers to what is not there: the log is not ours to interpret). */
+ * -1 EBADMSG, ENOMEM, EINVAL (it refers to what is not there: the log is not ours to interpret); the image may then be half
+ * changed and is to be thrown away. Transactions are the caller's business: see meta/load.h. */
 int meta_apply(struct meta_image *m, struct span value, int64_t offset, int32_t epoch);
+/* The same, and shows the decoded record (a struct of wire/api.h; valid until the next apply) and its type. */
+int meta_apply_decoded(struct meta_image *m, struct span value, int64_t offset, int32_t epoch, int *type, const void **record);
+/* A finalized feature that no metadata record carries: kraft.version. */
+int meta_image_feature(struct meta_image *m, struct span name, int16_t level);
 
 struct meta_topic *meta_topic_named(const struct meta_image *m, struct span name);
 struct meta_topic *meta_topic_with_id(const struct meta_image *m, const struct uuid *id);
@@ -88,5 +109,8 @@ int16_t meta_feature_level(const struct meta_image *m, const char *name);       
 
 /* The image as record values that make it again, for snapshots: fn is called with each value (at the versions of the finalized
  * metadata.version). Stops at and returns fn's first non-zero. */
+struct partition_record;
+void meta_partition_record(const struct meta_topic *t, const struct meta_partition *p, int level,
+                           struct partition_record *r);   /* the PartitionRecord that makes p; borrows from it */
 int meta_image_records(const struct meta_image *m, int (*fn)(void *arg, struct span value), void *arg);
 #endif
