@@ -180,7 +180,7 @@ static char *read_meta(const char *log)
 	return r < 0 ? NULL : p;
 }
 
-/* Makes or adopts log/: who the node is stands in its meta.properties, written once. Sets node.id. */
+/* Makes or adopts log/: its meta.properties, written once, says who the node is. Sets node.id. */
 static void make_log(const char *log, const char *node_id, const char *cluster_id)
 {
 	char *meta = read_meta(log), *directory_id = NULL, random[UUID_TEXT];
@@ -258,7 +258,8 @@ static void find_dir(const char *name)
 	snprintf(dir, sizeof dir, "%s%s", *name == '/' ? "" : "./", name);
 }
 
-static void make_node(const char *node_id, const char *cluster_id, const char *host, const char *port)
+static void make_node(const char *node_id, const char *cluster_id, const char *host,
+                      const char *port)
 {
 	char *env = text("%s/env", dir), *new = text("%s/env.new", dir);
 	if (!access(env, F_OK)) strerr_dief(1, dir, " is the directory of a node already");

@@ -124,9 +124,13 @@ lab_up() {
 	return 1
 }
 lab_down() { lab stop -d "$lab"; }
-lab_wreck() {
-	local node
-	for node in $(lab pids -d "$1" | cut -f1 | sort -u); do lab kill -d "$1" "$node"; done
+lab_wreck() { # what is left of the nodes in a directory, also on tmpfs
+	local node run
+	for node in "$1"/*/env; do
+		node=${node%/env}
+		"$node/svc/kill" "$node"
+		run=$(readlink "$node/run") && rm -rf "$run" && rmdir "${run%/*}"
+	done
 }
 
 # --- Apache Kafka ----------------------------------------
