@@ -83,8 +83,17 @@ void port_connection_free(struct port_connection *c)
 	free(c->fds);
 	free(c->pieces);
 	buf_free(&c->in);
-	close(c->fd);
+	if (c->fd >= 0)
+		close(c->fd);
 	free(c);
+}
+
+int port_connection_leave(struct port_connection *c)
+{
+	int fd = c->fd;
+	c->fd = -1;
+	port_connection_free(c);
+	return fd;
 }
 
 int port_connection_fd(const struct port_connection *c)

@@ -170,6 +170,10 @@ static int handle_message(struct port_loop *l, struct link *k, const struct port
 		if (k->service->flush)
 			k->service->flush(k->ctx, from(l, k, m->tag));
 		return 0;
+	case PORT_TFORGET:
+		if (k->service->other)
+			k->service->other(k->ctx, from(l, k, m->tag), m);
+		return 0;
 	case PORT_TDROP:
 	case PORT_TSWAP:
 		if (!k->service->other)
