@@ -93,6 +93,7 @@ int log_append(struct log *l, const struct batch *in, const void *bytes, int32_t
 		return refuse(EIO);
 	if (batch_bytes(&b) > l->config.segment_bytes)
 		return refuse(EMSGSIZE);
+	l->now_ms = now_ms;
 	b.base_offset = l->end;
 	b.epoch = epoch;
 	if (b.last_offset_delta < 0 || b.base_offset > INT64_MAX - b.last_offset_delta - 1)
@@ -167,6 +168,7 @@ int log_copy(struct log *l, const void *batches, size_t n, int64_t now_ms)
 	int64_t whole = copy_check(l, p, n);
 	if (whole < 0)
 		return -1;
+	l->now_ms = now_ms;
 	size_t run = 0, at = 0;
 	for (; at < (size_t)whole; at += (size_t)batch_bytes(&b)) {
 		if (batch_parse(&b, p + at, n - at) < 0)

@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/atomicfile.h"
@@ -120,13 +119,6 @@ int log_own_fd(struct log *l)
 			return log_fail(l, path, -1, "open");
 	}
 	return l->fd;
-}
-
-int64_t log_now_ms(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* --- listing -------------------------------------------------------------------------------------------------------------- */

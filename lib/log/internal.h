@@ -32,6 +32,7 @@ struct log {
 	struct uuid topic_id;
 	struct log_config config;
 	int64_t start, end, recovery_point;
+	int64_t now_ms;             /* the latest time any call brought */
 	uint32_t layout;
 	bool broken;                /* an append could not be undone */
 	bool deleted_files;         /* there may be *.deleted files to reap */
@@ -96,7 +97,6 @@ int log_open_read(struct log *l, int64_t base, const char *suffix);    /* -1; EN
 /* The first batch of segment i whose last offset is >= offset: 1; 0 none, *position is its end; -1. */
 int log_position(struct log *l, int i, int64_t offset, int64_t *position, struct batch *b);
 int log_rebuild_producers(struct log *l, int64_t to, int64_t now_ms);
-int64_t log_now_ms(void);
 void log_release(struct log *l);                       /* closes and frees, writes nothing */
 int log_mark_deleted(struct log *l, int i);            /* segment i and its snapshot are renamed to *.deleted */
 #endif

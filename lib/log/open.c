@@ -101,6 +101,7 @@ static int open_dir(struct log *l, const struct log_opening *o)
 	if (settle_topic_id(l, &o->topic_id) < 0)
 		return -1;
 	l->start = l->end = o->log_start;
+	l->now_ms = o->now_ms;
 	return log_load(l, o);
 }
 

@@ -92,6 +92,7 @@ void log_expire_producers(struct log *l, int64_t now_ms)
 {
 	int64_t id[256];
 	int n;
+	l->now_ms = now_ms;
 	do {
 		size_t at = 0;
 		n = 0;

@@ -167,7 +167,7 @@ int log_truncate(struct log *l, int64_t to)
 		l->recovery_point = to;
 	if (epochs_cut_end(&l->epochs, to) && log_write_epochs(l) < 0)
 		return -1;
-	if (log_rebuild_producers(l, to, log_now_ms()) < 0)
+	if (log_rebuild_producers(l, to, l->now_ms) < 0)
 		return -1;
 	if (fsync(l->fd) < 0)
 		return log_fail(l, log_path(l, log_active(l)->base, ".log", path), -1, "fsync");
@@ -194,7 +194,7 @@ int log_restart_at(struct log *l, int64_t offset)
 	l->producers.snapped = l->producers.end = offset;
 	l->start = l->end = l->recovery_point = offset;
 	l->epochs.n = 0;
-	if (log_write_epochs(l) < 0 || log_segment_create(l, offset, log_now_ms()) < 0 || log_sync_dir(l) < 0)
+	if (log_write_epochs(l) < 0 || log_segment_create(l, offset, l->now_ms) < 0 || log_sync_dir(l) < 0)
 		return -1;
 	l->broken = false;
 	return 0;
