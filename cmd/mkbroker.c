@@ -17,6 +17,7 @@
 #include "base/atomicfile.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "meta/config.h"
 
 #define USAGE "mkbroker [ -n ] [ -u ] [ -a host ] [ -p port ] [ -i node.id ] [ -k cluster.id ] " \
 	"[ -c key=value ]... dir"
@@ -72,6 +73,10 @@ static void set_option(const char *arg)
 	    strlen(arg + n) > VALUE_MAX)
 		strerr_dief(100, "not key=value: ", arg);
 	set(text("%.*s", (int)n, arg), arg + n + 1);
+	const struct meta_config_def *d = meta_config_def(META_BROKER, (struct span){arg, (int32_t)n});
+	char why[512];
+	if (!d) strerr_warnw("no setting of this name has a meaning here: ", arg);
+	else if (meta_config_check(d, span_of(arg + n + 1), why, sizeof why)) strerr_dief(100, why);
 }
 
 /* What the envdir says now; NULL when it says nothing. */

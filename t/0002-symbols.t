@@ -1,5 +1,5 @@
 #!/bin/bash
-# No global name of lib.a is one of skalibs or libowfat: the linker would take either, without a word.
+# No global name of lib.a is one of skalibs or libowfat: the linker would silently take either.
 source t/lib.sh
 globals() { nm -g --defined-only "$1" 2>/dev/null | awk 'NF == 3 { print $3 }' | sort -u; }
 globals build/lib.a >"$tmp/ours"

@@ -1,16 +1,17 @@
 #!/bin/bash
 # What can be checked about the text of the sources without taste.
 source t/lib.sh
-if [ -d .git ] || [ -f .git ]; then list() { git ls-files -- "$@"; }; else list() { ls -d "$@"; }; fi
-mapfile -t sources < <(list '*.c' '*.h' '*.sh' '*.t' 'svc/*' 'Makefile' '.ci/*' 't/need' 't/kafka/*' |
-	while read -r f; do [ -f "$f" ] && echo "$f"; done)
+mapfile -t sources < <(find cmd lib svc t .ci Makefile -name '*.[ch]' -o -name '*.sh' -o \
+	-name '*.t' -o -path 'svc/*' -type f -o -path '.ci/*' -o -name Makefile -o -path t/need -o \
+	-path 't/kafka/*')
 ok 'there are sources' test ${#sources[@]} -gt 10
 
 is 'no line is longer than 100 characters' \
 	"$(awk 'length($0) > 100 { print FILENAME ":" FNR }' "${sources[@]}" | head -n 20)" ''
 is 'no blanks at line ends' "$(grep -nE '[[:blank:]]+$' "${sources[@]}" | head -n 20)" ''
 word='TO''DO|FIX''ME|XX''X'
-is 'nothing says that it is unfinished' "$(grep -nE "\\b($word)\\b" "${sources[@]}" | head -n 20)" ''
+is 'nothing says that it is unfinished' \
+	"$(grep -nE "\\b($word)\\b" "${sources[@]}" | head -n 20)" ''
 
 wrong=
 for f in "${sources[@]}"; do
@@ -22,11 +23,11 @@ done
 is 'every C file, or its header, begins with its purpose' "$wrong" ''
 
 wrong=
-for f in $(list 'lib/*.h' 'cmd/*.h'); do
+while read -r f; do
 	gcc -fsyntax-only -x c -std=gnu11 -D_GNU_SOURCE -iquote lib -iquote build/gen \
 		-iquote "$(dirname "$f")" -Wall -Wextra -Wno-unused-parameter "$f" 2>>"$tmp/headers" ||
 		wrong+=" $f"
-done
+done < <(find lib cmd -name '*.h')
 is 'every header compiles alone' "$wrong$(grep -m1 -v 'pragma once' "$tmp/headers")" ''
 
 mapfile -t scripts < <(grep -lE '^#!/bin/(ba)?sh' "${sources[@]}")

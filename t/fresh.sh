@@ -1,6 +1,7 @@
 #!/bin/bash
 # fresh.sh [DIR]: on a bare Debian 12 tree with git, make and gcc alone, make lab and make check
-# must pass, and pass again without installing or building anything. By hand: needs root and debootstrap.
+# must pass, and pass again without installing or building anything. By hand,
+# as root, with debootstrap.
 set -eu
 cd "$(dirname "$0")/.."
 root=${1:-/var/tmp/odradek-fresh}
