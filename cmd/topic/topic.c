@@ -11,6 +11,8 @@
 #include <skalibs/allreadwrite.h>
 #include <skalibs/strerr.h>
 
+#include "cli/sibling.h"
+
 #define USAGE \
 	"topic [-b brokers] [-HJ] ls | show [-u] [name...] | " \
 	"make [-en] [-p partitions] [-r replicas] [-c key=value]... name... | rm name... | " \
@@ -107,14 +109,7 @@ static void become_conf(const char *const *argv, int n)
 	for (int i = 0; i < n; i++)
 		args[a++] = argv[i];
 	args[a] = NULL;
-	ssize_t len = readlink("/proc/self/exe", path, sizeof path - 8);
-	if (len > 0) {
-		path[len] = 0;
-		char *slash = strrchr(path, '/');
-		memcpy(slash + 1, "conf", 5);
-		execv(path, (char *const *)args);
-	}
-	execvp("conf", (char *const *)args);
+	execvp(cli_sibling("conf", path, sizeof path), (char *const *)args);
 	strerr_diefusys(111, "run conf");
 }
 
