@@ -1,7 +1,8 @@
 /* What logappend, logserve and logdump say to recode, the program that opens compressed batches,
  * and what it answers.
  *
- * On a stream socket that is its descriptors 0 and 1, big-endian, one answer a request, in order:
+ * `recode -s`, on a stream socket that is its descriptors 0 and 1; big-endian, one answer a request,
+ * in order:
  *   request  u32 bytes that follow | u8 kind | u8 codec | u8 flags | u8 0 | u32 most bytes |
  *            i64 now | i64 before max | i64 after max | i64 timestamp | i64 offset | the batch
  *   answer   u32 bytes that follow | i16 error: Kafka's code, 0 good | u16 bad records |
@@ -11,6 +12,7 @@
  * RECODE_CHECK  the records are checked by the rules (log_validate_records) and written with codec
  *               (RECODE_AS_IT_CAME: their own); the batch that comes back replaces the request's,
  *               its header and CRC made right. Base offset and leader epoch stay as they came.
+ * RECODE_WRITE  the same without rules: only the form of the records is checked.
  * RECODE_OPEN   the batch comes back without compression, otherwise as it was.
  * RECODE_TIME   no batch comes back, but offset and timestamp of its first record at or after
  *               `offset` with a timestamp >= `timestamp`; offset -1: there is none.
@@ -24,7 +26,7 @@
 #include "base/buf.h"
 #include "log/validate.h"
 
-enum { RECODE_CHECK = 1, RECODE_OPEN, RECODE_TIME };
+enum { RECODE_CHECK = 1, RECODE_OPEN, RECODE_TIME, RECODE_WRITE };
 enum { RECODE_COMPACT = 1, RECODE_LOG_APPEND_TIME = 2 };  /* flags, as in struct log_rules */
 enum {
 	RECODE_REQUEST = 48,        /* bytes of a request before the batch, without the length */
