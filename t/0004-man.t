@@ -22,8 +22,8 @@ done
 lost=
 while IFS=: read -r page reference; do
 	read -r name section _ <<<"$reference"
-	case $name in
-	kafka-* | s6* | execline* | kcat | mandoc | syncfs | fdatasync | strace) continue ;;
+	case $name.$section in
+	*.2 | *.3 | s6* | execline* | kcat* | mandoc* | strace*) continue ;;
 	esac
 	[ -f "man/$name.$section" ] || lost+=" $page:$name($section)"
 done < <(grep -oE '^\.Xr [^ ]+ [0-9]' man/*.[1-8] | sed 's/:\.Xr /:/')

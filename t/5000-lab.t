@@ -1,0 +1,89 @@
+#!/bin/bash
+# lab: the contract that people and all other node tests stand on.
+source t/lib.sh
+# shellcheck disable=SC2154
+ports
+lab=$tmp/lab
+at_exit lab_wreck "$lab"
+export ODRADEK_BROKERS=127.0.0.1:$port
+
+field() { lab pids -d "$lab" | awk -F'\t' -v p="$1" '$1 == 1 && $2 == p { print $3 }'; }
+serves() { kcat -b "$ODRADEK_BROKERS" -L -m 2 >/dev/null 2>&1; }
+put() { kcat -b "$ODRADEK_BROKERS" -P -t kept -p 0 -X acks=all 2>"$tmp/kcat"; }
+got() { kcat -b "$ODRADEK_BROKERS" -C -t kept -p 0 -o beginning -e -q 2>/dev/null; }
+now_ms() { echo $((${EPOCHREALTIME/./} / 1000)); }
+
+begin=$(now_ms)
+ok 'start' lab start -d "$lab" -p "$port" -c log.retention.ms=-1
+fastest=$(($(now_ms) - begin))
+is 'its last line says where' "$(tail -n 1 "$tmp/.out")" "ready $ODRADEK_BROKERS"
+ok 'it served at once' serves
+ok 'records go in' put < <(seq 100)
+is 'a node that runs is left alone by start' "$(lab start -d "$lab" | tail -n 1)" \
+	"ready $ODRADEK_BROKERS"
+
+for name in gate logappend logsync logserve metaserve elect txncoord s6-svscan s6-log:gate \
+	s6-supervise:logappend s6-supervise:logappend/log; do
+	like "pids names $name" "$(field "$name")" '^[0-9]+$'
+done
+is 'pids names living processes' "$(lab pids -d "$lab" | cut -f3 | xargs ps -o pid= -p | wc -l)" \
+	"$(lab pids -d "$lab" | wc -l)"
+like 'status shows services' "$(lab status -d "$lab")" 'logappend.*up \(pid'
+
+for name in gate logserve metaserve elect txncoord logappend; do
+	before=$(field "$name")
+	ok "kill $name" lab kill -d "$lab" 1 "$name"
+	ok "up after $name" lab up -d "$lab" 1
+	until_ok 5 serves || fail "it serves after the death of $name"
+	unlike "$name is another process" "$(field "$name")" "^$before\$"
+done
+is 'nothing was lost' "$(got | tr '\n' ' ')" "$(seq 100 | tr '\n' ' ')"
+
+ok 'pause of a program' lab pause -d "$lab" 1 logserve
+like 'it is stopped' "$(ps -o stat= -p "$(field logserve)")" T
+ok 'resume' lab resume -d "$lab" 1 logserve
+unlike 'it is not' "$(ps -o stat= -p "$(field logserve)")" T
+ok 'pause of the node' lab pause -d "$lab" 1
+is 'all of it is stopped' \
+	"$(lab pids -d "$lab" | cut -f3 | xargs ps -o stat= -p | grep -vc '^T')" 0
+ok 'resume' lab resume -d "$lab" 1
+ok 'it serves again' until_ok 5 serves
+
+ok 'kill of the node' lab kill -d "$lab" 1
+is 'nothing of it is left' "$(lab pids -d "$lab")" ''
+begin=$(now_ms)
+ok 'up' lab up -d "$lab" 1
+took=$(($(now_ms) - begin))
+[ "$took" -gt "$fastest" ] || fastest=$took
+diag "started in $fastest ms"
+ok 'a node is ready in well under a second' test "$fastest" -lt 800
+is 'with everything in it' "$(got | tr '\n' ' ')" "$(seq 100 | tr '\n' ' ')"
+
+ok 'kill of the supervisor alone' lab kill -d "$lab" 1 s6-svscan
+is 'start takes over from orphans' "$(lab start -d "$lab" | tail -n 1)" "ready $ODRADEK_BROKERS"
+is 'there is one of each' "$(field elect | wc -l)" 1
+
+ok 'stop' lab stop -d "$lab"
+is 'nothing runs' "$(lab pids -d "$lab")" ''
+ok 'the clean shutdown is marked' test -e "$lab/1/log/.kafka_cleanshutdown"
+ok 'stop again' lab stop -d "$lab"
+rm -rf "/dev/shm/$(basename "$(dirname "$(readlink "$lab/1/run")")")"
+ok 'start after a reboot, on another port' lab start -d "$lab" -p $((port + 1)) -x 'nice -n 3'
+ODRADEK_BROKERS=127.0.0.1:$((port + 1))
+is 'the prefix is in force' "$(ps -o ni= -p "$(field logappend)" | tr -d ' ')" 3
+is 'everything is there' "$(got | tr '\n' ' ')" "$(seq 100 | tr '\n' ' ')"
+ok 'stop' lab stop -d "$lab"
+
+exits 'more than one node' 100 lab start -d "$lab" -n 3
+like 'is one line' "$(cat "$tmp/.out")" $'^lab: [^\n]*$'
+for bad in '' 'fly' 'kill' 'up' 'start -z' 'stop now' 'start -p x -d /nonexistent/x' 'kill 1 a b'; do
+	# shellcheck disable=SC2086
+	exits "usage: lab $bad" 100 lab $bad
+done
+exits 'no such node' 1 lab kill -d "$lab" 7
+exits 'no such program' 1 lab kill -d "$lab" 1 nothing
+lab start -d "$tmp/two" -p $((port + 2)) -c zookeeper.connect=x >"$tmp/out" 2>&1
+at_exit lab_wreck "$tmp/two"
+like 'a setting without a meaning is accepted with a warning' "$(cat "$tmp/out")" \
+	$'warning[^\n]*zookeeper.connect.*\nready '
+done_testing
