@@ -1,4 +1,5 @@
-/* Memory that lives as long as one request: allocated in blocks, given back all at once, bounded. */
+/* Memory that lives as long as one request: allocated in blocks, given back all at once,
+ * bounded. */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 #include <stddef.h>
@@ -10,8 +11,9 @@ struct arena {
 	size_t limit;                /* most that may be handed out; 0 is no limit */
 };
 
-void *arena_get(struct arena *a, size_t n);             /* zeroed, aligned for any type; NULL with ENOMEM past the limit */
+/* zeroed, aligned for any type; NULL with ENOMEM past the limit */
+void *arena_get(struct arena *a, size_t n);
 void *arena_copy(struct arena *a, const void *p, size_t n);
-void arena_reset(struct arena *a);                      /* forget everything, keep one block for reuse */
+void arena_reset(struct arena *a);  /* forget everything, keep one block for reuse */
 void arena_free(struct arena *a);
 #endif

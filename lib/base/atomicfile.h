@@ -3,9 +3,11 @@
 #define BASE_ATOMICFILE_H
 #include <stddef.h>
 
-/* Writes NAME.tmp in directory dirfd, fsyncs it, renames it to NAME and fsyncs the directory. mode is subject to umask.
+/* Writes NAME.tmp in directory dirfd, fsyncs it, renames it to NAME and fsyncs the directory. mode
+ * is subject to umask.
  * 0, or -1 with errno: the old file is then still there, unless the last fsync failed. */
 int atomicfile_write(int dirfd, const char *name, const void *p, size_t n);
-/* The whole file, at most max bytes, NUL-terminated beyond *n. Caller frees *p. -1 with errno; EFBIG when larger. */
+/* The whole file, at most max bytes, NUL-terminated beyond *n. Caller frees *p. -1 with errno;
+ * EFBIG when larger. */
 int atomicfile_read(int dirfd, const char *name, size_t max, char **p, size_t *n);
 #endif

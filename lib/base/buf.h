@@ -10,7 +10,7 @@ struct buf {
 	size_t cap;
 };
 
-int buf_need(struct buf *b, size_t more);               /* room for more bytes after n; -1 ENOMEM, b unchanged */
+int buf_need(struct buf *b, size_t more);  /* room for more bytes after n; -1 ENOMEM, b unchanged */
 int buf_add(struct buf *b, const void *p, size_t n);    /* append a copy; -1 ENOMEM */
 int buf_add8(struct buf *b, uint8_t v);
 int buf_add16(struct buf *b, uint16_t v);

@@ -46,16 +46,20 @@ static inline void put64(void *p, uint64_t v)
 
 #define SPAN_NULL ((struct span){0, -1})
 struct span span_of(const char *z);                          /* borrows z; z == NULL gives null */
-int span_is(struct span s, const char *z);                   /* 1 when s holds exactly the bytes of z */
+int span_is(struct span s, const char *z);  /* 1 when s holds exactly the bytes of z */
 int span_same(struct span a, struct span b);                 /* null equals only null */
-char *span_z(struct span s, char *out, size_t size);         /* NUL-terminated copy, cut at size - 1; returns out */
+/* NUL-terminated copy, cut at size - 1; returns out */
+char *span_z(struct span s, char *out, size_t size);
 
-#define UUID_TEXT 23                                         /* 22 characters of base64url and a NUL */
+#define UUID_TEXT 23  /* 22 characters of base64url and a NUL */
 extern const struct uuid uuid_zero;                          /* "no id" on the wire */
-extern const struct uuid uuid_metadata;                      /* topic id of __cluster_metadata: ...0001 */
+extern const struct uuid uuid_metadata;  /* topic id of __cluster_metadata: ...0001 */
 int uuid_same(const struct uuid *a, const struct uuid *b);
 int uuid_is_zero(const struct uuid *a);
-char *uuid_text(const struct uuid *u, char out[UUID_TEXT]);  /* Kafka's Uuid.toString; returns out */
-int uuid_parse(struct uuid *u, struct span text);            /* 0, or -1 when not 22 base64url characters of 16 bytes */
-int uuid_random(struct uuid *u);                             /* Kafka's Uuid.randomUuid: version 4, not reserved, no leading '-'; -1 with errno */
+/* Kafka's Uuid.toString; returns out */
+char *uuid_text(const struct uuid *u, char out[UUID_TEXT]);
+/* 0, or -1 when not 22 base64url characters of 16 bytes */
+int uuid_parse(struct uuid *u, struct span text);
+/* Kafka's Uuid.randomUuid: version 4, not reserved, no leading '-'; -1 with errno */
+int uuid_random(struct uuid *u);
 #endif

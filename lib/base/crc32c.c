@@ -1,5 +1,6 @@
-/* Three interleaved streams hide the latency of the crc32 instruction; a carry-less multiply by x^(8n) mod P joins
- * them. Machines without SSE4.2 and PCLMUL take eight table look-ups per eight bytes. */
+/* Three interleaved streams hide the latency of the crc32 instruction; a carry-less multiply by
+ * x^(8n) mod P joins them. Machines without SSE4.2 and PCLMUL take eight table look-ups per eight
+ * bytes. */
 #include "base/crc32c.h"
 
 #include <string.h>
@@ -26,7 +27,8 @@ static uint32_t by_table(uint32_t crc, const uint8_t *p, size_t n)
 	if (!table[0][1])
 		table_make();
 	for (; n >= 8; n -= 8, p += 8) {
-		uint32_t a = crc ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24);
+		uint32_t a = crc ^ ((uint32_t)p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16
+			| (uint32_t)p[3] << 24);
 		crc = table[7][a & 255] ^ table[6][a >> 8 & 255] ^ table[5][a >> 16 & 255] ^ table[4][a >> 24] ^
 		      table[3][p[4]] ^ table[2][p[5]] ^ table[1][p[6]] ^ table[0][p[7]];
 	}
@@ -63,11 +65,13 @@ static uint32_t power(size_t n)
 
 __attribute__((target("sse4.2,pclmul"))) static uint64_t shifted(uint32_t crc, uint32_t k)
 {
-	return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(_mm_cvtsi32_si128((int)crc), _mm_cvtsi32_si128((int)k), 0));
+	return (uint64_t)_mm_cvtsi128_si64(_mm_clmulepi64_si128(_mm_cvtsi32_si128((int)crc),
+		_mm_cvtsi32_si128((int)k), 0));
 }
 
 enum { long_bytes = 4096, short_bytes = 256 };
-static uint32_t long1, long2, short1, short2;  /* the exponent is short by 33: the product is reduced by one crc32 of 8 bytes */
+/* the exponent is short by 33: the product is reduced by one crc32 of 8 bytes */
+static uint32_t long1, long2, short1, short2;
 
 static void powers_make(void)
 {
@@ -84,7 +88,8 @@ static uint64_t load(const uint8_t *p)
 	return w;
 }
 
-__attribute__((target("sse4.2,pclmul"))) static uint32_t three(uint32_t crc, const uint8_t *p, size_t each, uint32_t k1, uint32_t k2)
+__attribute__((target("sse4.2,pclmul"))) static uint32_t three(uint32_t crc, const uint8_t *p,
+	size_t each, uint32_t k1, uint32_t k2)
 {
 	uint64_t a = crc, b = 0, c = 0;
 	for (size_t i = 0; i < each; i += 8) {
@@ -92,10 +97,12 @@ __attribute__((target("sse4.2,pclmul"))) static uint32_t three(uint32_t crc, con
 		b = _mm_crc32_u64(b, load(p + each + i));
 		c = _mm_crc32_u64(c, load(p + 2 * each + i));
 	}
-	return (uint32_t)c ^ (uint32_t)_mm_crc32_u64(0, shifted((uint32_t)a, k2) ^ shifted((uint32_t)b, k1));
+	return (uint32_t)c ^ (uint32_t)_mm_crc32_u64(0, shifted((uint32_t)a, k2) ^ shifted((uint32_t)b,
+		k1));
 }
 
-__attribute__((target("sse4.2,pclmul"))) static uint32_t by_instruction(uint32_t crc, const uint8_t *p, size_t n)
+__attribute__((target("sse4.2,pclmul"))) static uint32_t by_instruction(uint32_t crc,
+	const uint8_t *p, size_t n)
 {
 	for (; n >= 3 * long_bytes; n -= 3 * long_bytes, p += 3 * long_bytes)
 		crc = three(crc, p, long_bytes, long1, long2);

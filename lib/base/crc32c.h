@@ -4,5 +4,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-uint32_t crc32c(uint32_t crc, const void *p, size_t n);   /* crc is 0 at first, then the last result */
+/* crc is 0 at first, then the last result */
+uint32_t crc32c(uint32_t crc, const void *p, size_t n);
 #endif

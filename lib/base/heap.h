@@ -1,4 +1,5 @@
-/* A binary heap of deadlines whose members know their place, so that one can be moved or removed in O(log n). */
+/* A binary heap of deadlines whose members know their place, so that one can be moved or removed in
+ * O(log n). */
 #ifndef BASE_HEAP_H
 #define BASE_HEAP_H
 #include <stddef.h>
@@ -13,7 +14,8 @@ struct heap {
 	size_t n, cap;
 };
 
-int heap_set(struct heap *h, struct heap_node *x, int64_t at);  /* insert or move; -1 ENOMEM (never when already in) */
+/* insert or move; -1 ENOMEM (never when already in) */
+int heap_set(struct heap *h, struct heap_node *x, int64_t at);
 void heap_del(struct heap *h, struct heap_node *x);             /* nothing when it is not in */
 struct heap_node *heap_first(const struct heap *h);             /* NULL when empty */
 void heap_free(struct heap *h);

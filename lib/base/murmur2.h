@@ -5,5 +5,6 @@
 #include <stdint.h>
 
 uint32_t murmur2(const void *key, size_t n);
-int32_t murmur2_partition(const void *key, size_t n, int32_t partitions);  /* BuiltInPartitioner.partitionForKey; partitions > 0 */
+/* BuiltInPartitioner.partitionForKey; partitions > 0 */
+int32_t murmur2_partition(const void *key, size_t n, int32_t partitions);
 #endif

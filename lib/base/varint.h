@@ -1,11 +1,13 @@
-/* Protobuf-style base-128 integers: unsigned as in Kafka's flexible versions, zigzag as in records. */
+/* Protobuf-style base-128 integers: unsigned as in Kafka's flexible versions, zigzag as in
+ * records. */
 #ifndef BASE_VARINT_H
 #define BASE_VARINT_H
 #include <stddef.h>
 #include <stdint.h>
 
 #define VARINT_MAX 10
-/* Each get_* returns the bytes read, or -1 when cut short, longer than the type allows, or out of its range. */
+/* Each get_* returns the bytes read, or -1 when cut short, longer than the type allows, or out of
+ * its range. */
 int varint_getu32(const void *p, size_t n, uint32_t *v);
 int varint_getu64(const void *p, size_t n, uint64_t *v);
 int varint_get32(const void *p, size_t n, int32_t *v);
