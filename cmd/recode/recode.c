@@ -1,10 +1,12 @@
-/* recode: the program that opens compressed batches; a filter, or with -s a co-process. */
+/* recode: the program that opens compressed batches; a filter, or with -s a co-process, which
+ * it is also where standard input is a socket and nothing else was asked for. */
 #include "log/recode.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <skalibs/sgetopt.h>
@@ -140,6 +142,9 @@ int main(int argc, char const *const *argv)
 		}
 	if (argc > l.ind)
 		dieusage();
+	struct stat st;
+	if (l.ind == 1 && fstat(0, &st) == 0 && S_ISSOCK(st.st_mode))
+		coprocess = true;
 	if (coprocess)
 		serve();
 	else
