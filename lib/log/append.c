@@ -44,7 +44,8 @@ static int write_placed(struct log *l, const uint8_t *head, const uint8_t *body,
 			return -1;
 		done = BATCH_HEADER;
 	}
-	return log_write_all(l->fd, body + done - BATCH_HEADER, body_n - (done - BATCH_HEADER), at + (int64_t)done);
+	return log_write_all(l->fd, body + done - BATCH_HEADER, body_n - (done - BATCH_HEADER),
+		at + (int64_t)done);
 }
 
 static int note_epoch(struct log *l, const struct batch *b)
@@ -82,7 +83,8 @@ static int commit(struct log *l, const struct batch *b, const struct marker *m)
 	return 0;
 }
 
-int log_append(struct log *l, const struct batch *in, const void *bytes, int32_t epoch, int64_t now_ms,
+int log_append(struct log *l, const struct batch *in, const void *bytes, int32_t epoch,
+	int64_t now_ms,
                int64_t *base_offset)
 {
 	struct batch b = *in;
@@ -106,7 +108,8 @@ int log_append(struct log *l, const struct batch *in, const void *bytes, int32_t
 		return -1;
 	memcpy(head, bytes, sizeof head);
 	batch_place(head, b.base_offset, epoch);
-	if (write_placed(l, head, (const uint8_t *)bytes + BATCH_HEADER, (size_t)batch_bytes(&b) - BATCH_HEADER) < 0)
+	if (write_placed(l, head, (const uint8_t *)bytes + BATCH_HEADER,
+		(size_t)batch_bytes(&b) - BATCH_HEADER) < 0)
 		return cut_back(l, "write");
 	if (commit(l, &b, &m) < 0)
 		return cut_back(l, "txnindex");
@@ -114,7 +117,7 @@ int log_append(struct log *l, const struct batch *in, const void *bytes, int32_t
 	return 0;
 }
 
-/* --- copy ----------------------------------------------------------------------------------------------------------------- */
+/* --- copy ------------------------------------------------------------------------------------- */
 
 /* How many of the n bytes are whole good batches that may follow the log; -1. */
 static int64_t copy_check(const struct log *l, const uint8_t *p, size_t n)
@@ -128,7 +131,8 @@ static int64_t copy_check(const struct log *l, const uint8_t *p, size_t n)
 			return -1;
 		if (batch_bytes(&b) > (int64_t)(n - at))
 			break;
-		if (b.base_offset < next || b.last_offset_delta < 0 || b.base_offset > INT64_MAX - b.last_offset_delta - 1)
+		if (b.base_offset < next || b.last_offset_delta < 0
+			|| b.base_offset > INT64_MAX - b.last_offset_delta - 1)
 			return refuse(EINVAL);
 		if (!batch_crc_ok(&b, p + at) || marker_read(&b, p + at, &m) < 0)
 			return refuse(EBADMSG);
@@ -154,7 +158,8 @@ static int copy_run(struct log *l, const uint8_t *p, size_t n)
 	if (log_write_all(l->fd, p, n, log_active(l)->bytes) < 0)
 		return cut_back(l, "write");
 	for (size_t at = 0; at < n; at += (size_t)batch_bytes(&b))
-		if (batch_parse(&b, p + at, n - at) < 0 || marker_read(&b, p + at, &m) < 0 || commit(l, &b, &m) < 0)
+		if (batch_parse(&b, p + at, n - at) < 0 || marker_read(&b, p + at, &m) < 0
+			|| commit(l, &b, &m) < 0)
 			return cut_back(l, "txnindex");
 	return 0;
 }

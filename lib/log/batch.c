@@ -68,9 +68,10 @@ void batch_seal(struct batch *b, void *to, size_t records_bytes)
 	put32(p + 17, b->crc);
 }
 
-/* --- records -------------------------------------------------------------------------------------------------------------- */
+/* --- records ---------------------------------------------------------------------------------- */
 
-/* A cursor that remembers whether a read failed, so that a record is read straight through and checked once. */
+/* A cursor that remembers whether a read failed, so that a record is read straight through and
+ * checked once. */
 struct cursor {
 	const char *p;
 	size_t n, at;
@@ -164,10 +165,11 @@ int record_header_next(const struct record *r, size_t *at, struct span *key, str
 	return 1;
 }
 
-/* --- building ------------------------------------------------------------------------------------------------------------- */
+/* --- building --------------------------------------------------------------------------------- */
 
 int batch_begin(struct batch_builder *w, struct buf *out, int64_t base_offset, int32_t epoch,
-                int16_t attributes, int64_t producer_id, int16_t producer_epoch, int32_t base_sequence)
+                int16_t attributes, int64_t producer_id, int16_t producer_epoch,
+                int32_t base_sequence)
 {
 	if (buf_need(out, BATCH_HEADER) < 0)
 		return -1;
@@ -211,7 +213,8 @@ int batch_add(struct batch_builder *w, int64_t timestamp, struct span key, struc
 		h->base_timestamp = h->max_timestamp = timestamp;
 	int64_t time_delta = timestamp - h->base_timestamp;
 	int32_t offset_delta = h->count;
-	size_t size = 1 + (size_t)varint_size64(time_delta) + (size_t)varint_size64(offset_delta) + bytes_size(key) +
+	size_t size = 1 + (size_t)varint_size64(time_delta) + (size_t)varint_size64(offset_delta)
+		+ bytes_size(key) +
 	              bytes_size(value) + (size_t)varint_size64(headers);
 	for (int32_t i = 0; i < 2 * headers; i++)
 		size += bytes_size(header_pairs[i]);

@@ -1,5 +1,5 @@
-/* The *-offset-checkpoint files of a log directory (Kafka's OffsetCheckpointFile): an offset for each partition.
- * Text: "0", the number of lines, then "TOPIC PARTITION OFFSET" a line. */
+/* The *-offset-checkpoint files of a log directory (Kafka's OffsetCheckpointFile): an offset for
+ * each partition. Text: "0", the number of lines, then "TOPIC PARTITION OFFSET" a line. */
 #ifndef LOG_CHECKPOINT_H
 #define LOG_CHECKPOINT_H
 #include <stddef.h>
@@ -30,6 +30,7 @@ int checkpoint_parse(struct checkpoint *c, const char *p, size_t n);
 /* Adds or replaces. name is TOPIC-PARTITION. -1: ENOMEM, EINVAL (no such name, or offset < 0). */
 int checkpoint_set(struct checkpoint *c, const char *name, int64_t offset);
 int64_t checkpoint_get(const struct checkpoint *c, const char *name, int64_t otherwise);
-int checkpoint_write(const struct checkpoint *c, int dirfd, const char *file);  /* atomically and durably */
+/* atomically and durably */
+int checkpoint_write(const struct checkpoint *c, int dirfd, const char *file);
 void checkpoint_free(struct checkpoint *c);
 #endif

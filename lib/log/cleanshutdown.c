@@ -46,7 +46,8 @@ int cleanshutdown_read(int dirfd, int64_t *broker_epoch)
 int cleanshutdown_write(int dirfd, int64_t broker_epoch)
 {
 	char text[64];
-	int n = snprintf(text, sizeof text, "{\"version\":0,\"brokerEpoch\":%lld}", (long long)broker_epoch);
+	int n = snprintf(text, sizeof text, "{\"version\":0,\"brokerEpoch\":%lld}",
+		(long long)broker_epoch);
 	return atomicfile_write(dirfd, CLEANSHUTDOWN_FILE, text, (size_t)n);
 }
 

@@ -27,7 +27,8 @@ static void forget_oldest(struct log *l, int64_t up_to)
 int log_drop_below(struct log *l, int64_t offset, int *dropped)
 {
 	int n = 0, r = 0;
-	while (n + 1 < l->segments_n && l->segments[n + 1].base <= offset && (r = log_mark_deleted(l, n)) == 0)
+	while (n + 1 < l->segments_n && l->segments[n + 1].base <= offset
+		&& (r = log_mark_deleted(l, n)) == 0)
 		n++;
 	if (dropped)
 		*dropped = n;
@@ -74,7 +75,8 @@ int log_reap(struct log *l, int64_t older_than_ms)
 	return r;
 }
 
-/* LocalLog.logDeleteDirName: TOPIC-P.UUID-delete, the topic cut so that the name has at most 255 characters. */
+/* LocalLog.logDeleteDirName: TOPIC-P.UUID-delete, the topic cut so that the name has at most 255
+ * characters. */
 static int deleted_name(const char *name, char *out, size_t size)
 {
 	uint8_t u[16];

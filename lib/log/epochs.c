@@ -80,7 +80,8 @@ int32_t epochs_last(const struct epochs *e)
 	return e->n ? e->v[e->n - 1].epoch : -1;
 }
 
-void epochs_end(const struct epochs *e, int32_t asked, int64_t log_end, int32_t *epoch, int64_t *end)
+void epochs_end(const struct epochs *e, int32_t asked, int64_t log_end, int32_t *epoch,
+	int64_t *end)
 {
 	*epoch = -1;
 	*end = -1;

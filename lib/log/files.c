@@ -71,7 +71,8 @@ int log_sync_dir(struct log *l)
 
 int log_note_dir(struct log *l)
 {
-	if (l->own_dir < 0 && (l->own_dir = openat(l->dirfd, l->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+	if (l->own_dir < 0 && (l->own_dir = openat(l->dirfd, l->name,
+		O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
 		return log_fail(l, l->name, -1, "open");
 	l->own_dir_since = l->end;
 	return 0;
@@ -121,7 +122,7 @@ int log_own_fd(struct log *l)
 	return l->fd;
 }
 
-/* --- listing -------------------------------------------------------------------------------------------------------------- */
+/* --- listing ---------------------------------------------------------------------------------- */
 
 int log_name_parse(const char *z, struct log_entry *e)
 {

@@ -1,5 +1,6 @@
-/* The writer's side of .index and .timeindex: entries of a fixed width, appended in groups, in a file that is preallocated
- * while its segment is active and trimmed when it is closed. A lost group is legal: an index may always be sparser.
+/* The writer's side of .index and .timeindex: entries of a fixed width, appended in groups, in a
+ * file that is preallocated while its segment is active and trimmed when it is closed. A lost group
+ * is legal: an index may always be sparser.
  */
 #ifndef LOG_INDEXFILE_H
 #define LOG_INDEXFILE_H
@@ -7,8 +8,8 @@
 #include <stdint.h>
 
 enum {
-	INDEX_ENTRY = 8,            /* i32 last offset of the batch - base offset, i32 position of the batch */
-	TIMEINDEX_ENTRY = 12,       /* i64 timestamp, i32 last offset of the batch that has it - base offset */
+	INDEX_ENTRY = 8,  /* i32 last offset of the batch - base offset, i32 position of the batch */
+	TIMEINDEX_ENTRY = 12,  /* i64 timestamp, i32 last offset of the batch that has it - base offset */
 	INDEX_GROUP = 16,           /* entries written at once */
 };
 
@@ -18,15 +19,16 @@ struct indexfile {
 	uint8_t pending_n;
 	bool grown;                 /* preallocated */
 	uint32_t n;                 /* entries in the file */
-	int64_t last;               /* key of the last entry: offset for .index, timestamp for .timeindex; -1 none */
+	int64_t last;  /* key of the last entry: offset for .index, timestamp for .timeindex; -1 none */
 	uint8_t pending[INDEX_GROUP * TIMEINDEX_ENTRY];
 };
 
 void indexfile_init(struct indexfile *f, int width);
-/* Opens DIRFD/PATH, making it when missing. trusted: its length counts entries; else it is emptied. */
+/* Opens DIRFD/PATH, making it when missing. trusted: its length counts entries; else it is
+ * emptied. */
 int indexfile_open(struct indexfile *f, int dirfd, const char *path, bool trusted);
-/* Adds an entry with this key. Written with the group; a group that cannot be written stays pending and new entries are left
- * out, which is legal, until indexfile_flush says why. */
+/* Adds an entry with this key. Written with the group; a group that cannot be written stays pending
+ * and new entries are left out, which is legal, until indexfile_flush says why. */
 void indexfile_add(struct indexfile *f, const void *entry, int64_t key, int64_t prealloc_bytes);
 int indexfile_flush(struct indexfile *f, int64_t prealloc_bytes);
 int indexfile_trim(struct indexfile *f);             /* flush, then cut the preallocated tail */

@@ -1,4 +1,5 @@
-/* What the files of lib/log share and nobody else includes: the partition as its writer holds it. */
+/* What the files of lib/log share and nobody else includes: the partition as its writer holds
+ * it. */
 #ifndef LOG_INTERNAL_H
 #define LOG_INTERNAL_H
 #include "base/buf.h"
@@ -14,7 +15,8 @@ enum { LOG_PATH = 320 };            /* NAME/00000000000000000000.timeindex.delet
 struct segment {
 	int64_t base;
 	int64_t bytes;              /* of .log */
-	int64_t max_ts, max_ts_offset;  /* largest batch timestamp so far, last offset of that batch; -1, base when none */
+	/* largest batch timestamp so far, last offset of that batch; -1, base when none */
+	int64_t max_ts, max_ts_offset;
 	int64_t first_ts;           /* of the first batch; -1 when none */
 	int64_t created_ms;
 };
@@ -40,7 +42,8 @@ struct log {
 	struct segment *segments;   /* in order; the last is active; never empty once open */
 	int segments_n, segments_cap;
 	struct rolled *rolled;      /* oldest first */
-	int own_dir;                /* descriptor of the partition directory while its entries are not on disk; else -1 */
+	/* descriptor of the partition directory while its entries are not on disk; else -1 */
+	int own_dir;
 	int64_t own_dir_since;      /* log end when that began */
 
 	int fd;                     /* the active segment's .log, opened at the first append; -1 before */
@@ -56,25 +59,32 @@ struct log {
 /* files.c: names and descriptors */
 char *log_path(const struct log *l, int64_t base, const char *suffix, char out[LOG_PATH]);
 char *log_file(const struct log *l, const char *file, char out[LOG_PATH]);
-int log_fail(struct log *l, const char *path, int64_t position, const char *what);  /* keeps errno; -1 */
+/* keeps errno; -1 */
+int log_fail(struct log *l, const char *path, int64_t position, const char *what);
 int log_write_all(int fd, const void *p, size_t n, int64_t at);
 int log_sync_dir(struct log *l);          /* fsync of the partition directory */
-int log_note_dir(struct log *l);          /* the directory's entries changed: list it among the dirty descriptors */
+/* the directory's entries changed: list it among the dirty descriptors */
+int log_note_dir(struct log *l);
 int log_read_small(struct log *l, const char *file, char **p, size_t *n);  /* the caller frees *p */
-int log_write_small(struct log *l, const char *file, const void *p, size_t n);  /* atomically and durably */
+/* atomically and durably */
+int log_write_small(struct log *l, const char *file, const void *p, size_t n);
 int log_write_epochs(struct log *l);
 int log_own_fd(struct log *l);            /* opens the active segment's .log when needed; -1 */
 
 /* segment.c */
 struct segment *log_active(const struct log *l);
 int log_segment_push(struct log *l, int64_t base, int64_t now_ms);
-int log_segment_create(struct log *l, int64_t base, int64_t now_ms);   /* makes the files of an empty segment */
+/* makes the files of an empty segment */
+int log_segment_create(struct log *l, int64_t base, int64_t now_ms);
 int log_segment_rename(struct log *l, int64_t base, const char *from, const char *to);
-int log_segment_find(const struct log *l, int64_t offset);             /* index of the last with base <= offset; -1 */
-int log_segment_times(struct log *l, struct segment *s);               /* fills first_ts, max_ts, max_ts_offset from disk */
-void log_segment_indexed(struct log *l, struct segment *s, const struct batch *b, int64_t position);  /* b was written there */
-int log_open_indexes(struct log *l);                                   /* of the active segment, when needed */
-int log_trim_indexes(struct log *l);                                   /* last time entry, then no preallocated tail */
+/* index of the last with base <= offset; -1 */
+int log_segment_find(const struct log *l, int64_t offset);
+/* fills first_ts, max_ts, max_ts_offset from disk */
+int log_segment_times(struct log *l, struct segment *s);
+/* b was written there */
+void log_segment_indexed(struct log *l, struct segment *s, const struct batch *b, int64_t position);
+int log_open_indexes(struct log *l);  /* of the active segment, when needed */
+int log_trim_indexes(struct log *l);  /* last time entry, then no preallocated tail */
 int log_roll(struct log *l, int64_t base, int64_t now_ms);
 /* LogSegment.shouldRoll for a batch that would follow pending unwritten bytes. */
 bool log_should_roll(struct log *l, const struct batch *b, int64_t pending, int64_t now_ms);
@@ -82,21 +92,28 @@ void log_close_files(struct log *l);
 
 /* txnindex.c */
 int txnindex_append(struct log *l, const struct completed_txn *t, int64_t stable);
-int txnindex_cut(struct log *l, int64_t offset);       /* active segment: entries whose marker is at or after offset go */
+/* active segment: entries whose marker is at or after offset go */
+int txnindex_cut(struct log *l, int64_t offset);
 
 /* snapshot.c */
-int snapshot_write(struct log *l, bool sync);          /* at producers.end, when that is past the last snapshot */
-int snapshot_delete_range(struct log *l, int64_t keep_above, int64_t keep_to);  /* those outside (keep_above, keep_to] */
-int snapshot_delete_strays(struct log *l);             /* ProducerStateManager.removeStraySnapshots */
-int snapshot_load_newest(struct log *l, int64_t now_ms);   /* replaces the state; damaged ones are deleted; none: empty at start */
+/* at producers.end, when that is past the last snapshot */
+int snapshot_write(struct log *l, bool sync);
+/* those outside (keep_above, keep_to] */
+int snapshot_delete_range(struct log *l, int64_t keep_above, int64_t keep_to);
+int snapshot_delete_strays(struct log *l);  /* ProducerStateManager.removeStraySnapshots */
+/* replaces the state; damaged ones are deleted; none: empty at start */
+int snapshot_load_newest(struct log *l, int64_t now_ms);
 int64_t snapshot_newest(struct log *l);                /* -1 none, -2 error */
 
 /* recover.c */
 int log_load(struct log *l, const struct log_opening *o);
-int log_open_read(struct log *l, int64_t base, const char *suffix);    /* -1; ENOENT is no error worth words */
-/* The first batch of segment i whose last offset is >= offset: 1; 0 none, *position is its end; -1. */
+/* -1; ENOENT is no error worth words */
+int log_open_read(struct log *l, int64_t base, const char *suffix);
+/* The first batch of segment i whose last offset is >= offset: 1; 0 none, *position is its end;
+ * -1. */
 int log_position(struct log *l, int i, int64_t offset, int64_t *position, struct batch *b);
 int log_rebuild_producers(struct log *l, int64_t to, int64_t now_ms);
 void log_release(struct log *l);                       /* closes and frees, writes nothing */
-int log_mark_deleted(struct log *l, int i);            /* segment i and its snapshot are renamed to *.deleted */
+/* segment i and its snapshot are renamed to *.deleted */
+int log_mark_deleted(struct log *l, int i);
 #endif

@@ -1,8 +1,10 @@
-/* One partition directory and its only writer: segments, indexes, leader epochs, producer state, recovery.
+/* One partition directory and its only writer: segments, indexes, leader epochs, producer state,
+ * recovery.
  *
- * The program that owns a log directory keeps one struct log a partition. Nothing here syncs data behind the owner's back: an
- * append writes data, then index entries; log_dirty_fds and log_synced let the owner sync and say so. All errors are -1 with
- * errno; EBADMSG is damage; log_error() names the file and the position.
+ * The program that owns a log directory keeps one struct log a partition. Nothing here syncs data
+ * behind the owner's back: an append writes data, then index entries; log_dirty_fds and log_synced
+ * let the owner sync and say so. All errors are -1 with errno; EBADMSG is damage; log_error() names
+ * the file and the position.
  */
 #ifndef LOG_LOG_H
 #define LOG_LOG_H
@@ -15,7 +17,7 @@
 
 struct log;
 
-struct log_config {                      /* topic configs that shape files; log_config_default has Kafka's defaults */
+struct log_config {  /* topic configs that shape files; log_config_default has Kafka's defaults */
 	int64_t segment_bytes;           /* segment.bytes */
 	int64_t segment_ms;              /* segment.ms */
 	int64_t segment_jitter_ms;
@@ -25,23 +27,28 @@ struct log_config {                      /* topic configs that shape files; log_
 };
 void log_config_default(struct log_config *c);
 
-/* Opens or makes DIR/NAME (NAME is TOPIC-PARTITION). clean: the clean-shutdown marker was there, trust indexes and snapshots;
- * else every segment from recovery_point on is read, checked and cut at the first bad batch, its indexes and producer state
- * rebuilt (LogLoader, LogSegment.recover). log_start is from log-start-offset-checkpoint, 0 when unknown. now_ms: wall clock.
- * topic_id is written to partition.metadata when the directory is made; zero takes what is there. A directory whose
- * partition.metadata has another id gives ESTALE. NULL with errno; log_open_error() has the words. */
+/* Opens or makes DIR/NAME (NAME is TOPIC-PARTITION). clean: the clean-shutdown marker was there,
+ * trust indexes and snapshots; else every segment from recovery_point on is read, checked and cut
+ * at the first bad batch, its indexes and producer state rebuilt (LogLoader, LogSegment.recover).
+ * log_start is from log-start-offset-checkpoint, 0 when unknown. now_ms: wall clock. topic_id is
+ * written to partition.metadata when the directory is made; zero takes what is there. A directory
+ * whose partition.metadata has another id gives ESTALE. NULL with errno; log_open_error() has the
+ * words. */
 #define LOG_RECOVER_LAST (-1)
 struct log_opening {
 	bool clean;
-	bool drop_cache;                 /* recovery reads the disk, not pages whose write once failed and that look clean */
+	/* recovery reads the disk, not pages whose write once failed and that look clean */
+	bool drop_cache;
 	int64_t recovery_point;          /* LOG_RECOVER_LAST: the base of the last segment */
 	int64_t log_start, now_ms;
 	struct uuid topic_id;
 };
-struct log *log_open(int dirfd, const char *name, const struct log_config *c, const struct log_opening *o);
-void log_close(struct log *l);               /* trims preallocated index tails; no sync, no snapshot */
-int log_close_clean(struct log *l);          /* producer snapshot at log end, trim, fsync all; then close */
-const char *log_error(const struct log *l);  /* what failed last: "orders-0/00000000000000000000.log at 4711: bad crc" */
+struct log *log_open(int dirfd, const char *name, const struct log_config *c,
+	const struct log_opening *o);
+void log_close(struct log *l);  /* trims preallocated index tails; no sync, no snapshot */
+int log_close_clean(struct log *l);  /* producer snapshot at log end, trim, fsync all; then close */
+/* what failed last: "orders-0/00000000000000000000.log at 4711: bad crc" */
+const char *log_error(const struct log *l);
 const char *log_open_error(void);
 
 const char *log_name(const struct log *l);
@@ -49,20 +56,24 @@ struct uuid log_topic_id(const struct log *l);
 int64_t log_start(const struct log *l);
 int64_t log_end(const struct log *l);            /* next offset */
 int64_t log_recovery_point(const struct log *l); /* on disk up to here: log_synced moves it */
-uint32_t log_layout(const struct log *l);        /* bumped when the set of files changed (roll, truncate, drop, swap) */
-int32_t log_last_epoch(const struct log *l);     /* last entry of leader-epoch-checkpoint; -1 none */
+/* bumped when the set of files changed (roll, truncate, drop, swap) */
+uint32_t log_layout(const struct log *l);
+int32_t log_last_epoch(const struct log *l);  /* last entry of leader-epoch-checkpoint; -1 none */
 void log_configure(struct log *l, const struct log_config *c);
 
-/* --- append --------------------------------------------------------------------------------------------------------------- */
+/* --- append ----------------------------------------------------------------------------------- */
 
-/* As leader: the whole batch at bytes (checked by log_validate) gets base offset = log end and `epoch` in a copy of its header;
- * its body is not touched. Rolls first when the segment is full or old, its index is full, or an offset delta would pass 2^31-1
- * (LogSegment.shouldRoll). Updates producer state, .index, .timeindex, epochs. A failed or short write leaves the log as it was
+/* As leader: the whole batch at bytes (checked by log_validate) gets base offset = log end and
+ * `epoch` in a copy of its header; its body is not touched. Rolls first when the segment is full or
+ * old, its index is full, or an offset delta would pass 2^31-1 (LogSegment.shouldRoll). Updates
+ * producer state, .index, .timeindex, epochs. A failed or short write leaves the log as it was
  * before the call; if even that fails the log is broken and every later append gives EIO. */
-int log_append(struct log *l, const struct batch *b, const void *bytes, int32_t epoch, int64_t now_ms,
-               int64_t *base_offset);   /* EMSGSIZE: larger than a segment (RECORD_LIST_TOO_LARGE) */
-/* As follower or copy: batches back to back, offsets and epochs kept; they must not go back (EINVAL), their CRCs must be right
- * (EBADMSG). A batch cut short at the end is ignored. On an error whole batches before it may be in: see log_end. */
+int log_append(struct log *l, const struct batch *b, const void *bytes, int32_t epoch,
+	int64_t now_ms,
+               int64_t *base_offset);  /* EMSGSIZE: larger than a segment (RECORD_LIST_TOO_LARGE) */
+/* As follower or copy: batches back to back, offsets and epochs kept; they must not go back
+ * (EINVAL), their CRCs must be right (EBADMSG). A batch cut short at the end is ignored. On an
+ * error whole batches before it may be in: see log_end. */
 int log_copy(struct log *l, const void *batches, size_t n, int64_t now_ms);
 
 /* Duplicates and sequences, asked before log_append (ProducerAppendInfo, ProducerStateEntry): */
@@ -76,37 +87,48 @@ enum log_sequence {
 struct log_duplicate {
 	int64_t base_offset, last_offset, timestamp;
 };
-enum log_sequence log_check_sequence(const struct log *l, const struct batch *b, struct log_duplicate *dup);
+enum log_sequence log_check_sequence(const struct log *l, const struct batch *b,
+	struct log_duplicate *dup);
 
-/* --- sync: the owner's flusher uses these -------------------------------------------------------------------------------- */
+/* --- sync: the owner's flusher uses these ----------------------------------------------------- */
 
-/* Descriptors with unsynced data in the order in which they must be synced (old segments first), at most max. A roll syncs nothing
- * by itself: rolled segments stay listed until log_synced. Returns how many there are. */
+/* Descriptors with unsynced data in the order in which they must be synced (old segments first), at
+ * most max. A roll syncs nothing by itself: rolled segments stay listed until log_synced. Returns
+ * how many there are. */
 int log_dirty_fds(const struct log *l, int *fds, int max);
-void log_synced(struct log *l, int64_t up_to);   /* all data below up_to is on disk: the recovery point moves, but stays one
-                                                  * short of a roll at up_to itself, whose indexes that sync did not cover */
+/* All data below up_to is on disk: the recovery point moves, but stays one short of a roll at up_to
+ * itself, whose indexes that sync did not cover. */
+void log_synced(struct log *l, int64_t up_to);
 
-/* --- leader epochs, truncation, deletion ------------------------------------------------------------------------------------ */
+/* --- leader epochs, truncation, deletion ------------------------------------------------------ */
 
-int log_epoch_start(struct log *l, int32_t epoch);          /* become leader: (epoch, log end) durably; EINVAL: epoch goes back */
-/* OffsetForLeaderEpoch (KIP-101, KIP-279): the largest epoch <= asked and where it ends; -1, -1 when undefined. */
+/* become leader: (epoch, log end) durably; EINVAL: epoch goes back */
+int log_epoch_start(struct log *l, int32_t epoch);
+/* OffsetForLeaderEpoch (KIP-101, KIP-279): the largest epoch <= asked and where it ends; -1, -1
+ * when undefined. */
 void log_epoch_end(const struct log *l, int32_t asked, int32_t *epoch, int64_t *end);
-int32_t log_epoch_of(const struct log *l, int64_t offset);  /* epoch in force at offset, -1 unknown */
-int log_truncate(struct log *l, int64_t to);                /* drop records at and after `to`; durable */
-int log_restart_at(struct log *l, int64_t offset);          /* drop everything, begin empty at offset */
-int log_set_start(struct log *l, int64_t offset);           /* DeleteRecords: log start; the owner checkpoints it */
-int log_drop_below(struct log *l, int64_t offset, int *dropped); /* whole segments below offset are renamed to .deleted */
-int log_reap(struct log *l, int64_t older_than_ms);         /* unlink .deleted files renamed before that time */
-/* Renames the directory to NAME.UUID-delete as Kafka does and frees l; log_remove_dir removes it later. */
+/* epoch in force at offset, -1 unknown */
+int32_t log_epoch_of(const struct log *l, int64_t offset);
+int log_truncate(struct log *l, int64_t to);  /* drop records at and after `to`; durable */
+int log_restart_at(struct log *l, int64_t offset);  /* drop everything, begin empty at offset */
+/* DeleteRecords: log start; the owner checkpoints it */
+int log_set_start(struct log *l, int64_t offset);
+/* whole segments below offset are renamed to .deleted */
+int log_drop_below(struct log *l, int64_t offset, int *dropped);
+/* unlink .deleted files renamed before that time */
+int log_reap(struct log *l, int64_t older_than_ms);
+/* Renames the directory to NAME.UUID-delete as Kafka does and frees l; log_remove_dir removes it
+ * later. */
 int log_delete(struct log *l, char *renamed, size_t size);
 int log_remove_dir(int dirfd, const char *renamed);
 
 struct log_segment_info {
 	int64_t base, bytes, max_timestamp;
 };
-int log_segments(const struct log *l, struct log_segment_info *v, int max);  /* number there are; fills at most max */
+/* number there are; fills at most max */
+int log_segments(const struct log *l, struct log_segment_info *v, int max);
 
-/* --- producers -------------------------------------------------------------------------------------------------------------- */
+/* --- producers -------------------------------------------------------------------------------- */
 
 struct log_producer {
 	int64_t id;
@@ -115,10 +137,13 @@ struct log_producer {
 	int64_t last_timestamp, last_offset, txn_first_offset;  /* -1: no open transaction */
 	int32_t coordinator_epoch;
 };
-int log_producers(const struct log *l, struct log_producer *v, int max);   /* number there are; fills at most max */
-int64_t log_first_unstable(const struct log *l);  /* first offset of the oldest open transaction, else INT64_MAX */
-/* The last stable offset under this high watermark: a transaction holds it back while it is open and until its marker is below
- * the high watermark (ProducerStateManager.firstUnstableOffset). Forgets transactions that are decided for good. */
+/* number there are; fills at most max */
+int log_producers(const struct log *l, struct log_producer *v, int max);
+/* first offset of the oldest open transaction, else INT64_MAX */
+int64_t log_first_unstable(const struct log *l);
+/* The last stable offset under this high watermark: a transaction holds it back while it is open
+ * and until its marker is below the high watermark (ProducerStateManager.firstUnstableOffset).
+ * Forgets transactions that are decided for good. */
 int64_t log_stable_end(struct log *l, int64_t high_watermark);
 void log_expire_producers(struct log *l, int64_t now_ms);
 #endif

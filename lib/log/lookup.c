@@ -24,7 +24,8 @@ static int entry(const struct table *t, int64_t i, uint8_t *e)
 }
 
 /* The last entry for which before() holds; before() is false from some entry on. 1, 0 none, -1. */
-static int last_before(const struct table *t, bool (*before)(const uint8_t *e, int64_t key), int64_t key, uint8_t *out)
+static int last_before(const struct table *t, bool (*before)(const uint8_t *e, int64_t key),
+	int64_t key, uint8_t *out)
 {
 	uint8_t e[TIMEINDEX_ENTRY];
 	int64_t lo = 0, hi = t->n;
@@ -67,7 +68,8 @@ static bool time_offset_before(const uint8_t *e, int64_t key)
 	return time_is(e) && (int64_t)get32(e + 8) <= key;
 }
 
-int lookup_index(int fd, int64_t n_bytes, int64_t relative_offset, int64_t *entry_offset, int64_t *position)
+int lookup_index(int fd, int64_t n_bytes, int64_t relative_offset, int64_t *entry_offset,
+	int64_t *position)
 {
 	struct table t = {fd, INDEX_ENTRY, n_bytes / INDEX_ENTRY};
 	uint8_t e[TIMEINDEX_ENTRY];
@@ -98,16 +100,19 @@ static int time_entry(int r, const uint8_t *e, int64_t *timestamp, int64_t *offs
 	return r;
 }
 
-int lookup_time(int fd, int64_t n_bytes, int64_t timestamp, int64_t *entry_timestamp, int64_t *relative_offset)
+int lookup_time(int fd, int64_t n_bytes, int64_t timestamp, int64_t *entry_timestamp,
+	int64_t *relative_offset)
 {
 	struct table t = {fd, TIMEINDEX_ENTRY, n_bytes / TIMEINDEX_ENTRY};
 	uint8_t e[TIMEINDEX_ENTRY];
 	return time_entry(last_before(&t, time_before, timestamp, e), e, entry_timestamp, relative_offset);
 }
 
-int lookup_time_offset(int fd, int64_t n_bytes, int64_t relative_offset, int64_t *entry_timestamp, int64_t *entry_offset)
+int lookup_time_offset(int fd, int64_t n_bytes, int64_t relative_offset, int64_t *entry_timestamp,
+	int64_t *entry_offset)
 {
 	struct table t = {fd, TIMEINDEX_ENTRY, n_bytes / TIMEINDEX_ENTRY};
 	uint8_t e[TIMEINDEX_ENTRY];
-	return time_entry(last_before(&t, time_offset_before, relative_offset, e), e, entry_timestamp, entry_offset);
+	return time_entry(last_before(&t, time_offset_before, relative_offset, e), e, entry_timestamp,
+		entry_offset);
 }

@@ -63,7 +63,8 @@ int metaproperties_parse(struct metaproperties *m, const char *p, size_t n)
 		const char *nl = memchr(p, '\n', (size_t)(end - p));
 		const char *stop = nl ? nl : end;
 		struct span line = trim(p, stop);
-		const char *eq = line.n && *line.p != '#' && *line.p != '!' ? memchr(line.p, '=', (size_t)line.n) : 0;
+		const char *eq = line.n && *line.p != '#' && *line.p != '!' ? memchr(line.p, '=', (size_t)line.n)
+			: 0;
 		if (eq && take(m, trim(line.p, eq), trim(eq + 1, line.p + line.n)) < 0)
 			return -1;
 		p = nl ? nl + 1 : end;

@@ -86,7 +86,8 @@ static int settle_topic_id(struct log *l, const struct uuid *want)
 	if (errno != ENOENT)
 		return -1;
 	l->topic_id = *want;
-	return uuid_is_zero(want) ? 0 : log_write_small(l, PARTMETA_FILE, text, partmeta_format(want, text));
+	return uuid_is_zero(want) ? 0 : log_write_small(l, PARTMETA_FILE, text,
+		partmeta_format(want, text));
 }
 
 static int open_dir(struct log *l, const struct log_opening *o)
@@ -105,7 +106,8 @@ static int open_dir(struct log *l, const struct log_opening *o)
 	return log_load(l, o);
 }
 
-struct log *log_open(int dirfd, const char *name, const struct log_config *c, const struct log_opening *o)
+struct log *log_open(int dirfd, const char *name, const struct log_config *c,
+	const struct log_opening *o)
 {
 	if (!*name || strlen(name) > 255 || strchr(name, '/')) {
 		errno = EINVAL;
@@ -126,7 +128,8 @@ struct log *log_open(int dirfd, const char *name, const struct log_config *c, co
 
 void log_close(struct log *l)
 {
-	log_trim_indexes(l);  /* what cannot be trimmed now is made anew by the next opening, which is not a clean one */
+	/* what cannot be trimmed now is made anew by the next opening, which is not a clean one */
+	log_trim_indexes(l);
 	log_release(l);
 }
 

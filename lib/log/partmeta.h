@@ -1,4 +1,5 @@
-/* partition.metadata: which topic a partition directory belongs to (Kafka's PartitionMetadataFile). Text:
+/* partition.metadata: which topic a partition directory belongs to (Kafka's PartitionMetadataFile).
+ * Text:
  * "version: 0", a newline, "topic_id: " and 22 characters, no newline at the end. */
 #ifndef LOG_PARTMETA_H
 #define LOG_PARTMETA_H

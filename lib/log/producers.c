@@ -28,7 +28,8 @@ static struct producer *add(struct producers *s, int64_t id)
 	struct producer *p = calloc(1, sizeof *p);
 	if (!p)
 		return 0;
-	*p = (struct producer){.id = id, .last_timestamp = -1, .txn_first = -1, .coordinator_epoch = -1, .epoch = -1};
+	*p = (struct producer){.id = id, .last_timestamp = -1, .txn_first = -1, .coordinator_epoch = -1,
+		.epoch = -1};
 	if (map_put(&s->map, &p->id, sizeof p->id, p) < 0) {
 		free(p);
 		return 0;
@@ -106,7 +107,8 @@ static void apply_data(struct producers *s, struct producer *p, const struct bat
 	}
 }
 
-void producers_apply(struct producers *s, const struct batch *b, const struct marker *m, struct completed_txn *done)
+void producers_apply(struct producers *s, const struct batch *b, const struct marker *m,
+	struct completed_txn *done)
 {
 	done->is = false;
 	if (b->producer_id < 0)
@@ -173,7 +175,8 @@ int marker_read(const struct batch *b, const void *batch, struct marker *m)
 	m->is = false;
 	if (!(b->attributes & BATCH_CONTROL) || b->producer_id < 0 || b->attributes & BATCH_CODEC)
 		return 0;
-	int got = record_next(b, (const char *)batch + BATCH_HEADER, (size_t)batch_bytes(b) - BATCH_HEADER, &at, &r);
+	int got = record_next(b, (const char *)batch + BATCH_HEADER, (size_t)batch_bytes(b) - BATCH_HEADER,
+		&at, &r);
 	if (got <= 0)
 		return got;
 	if (r.key.n < 4 || get16(r.key.p) != 0) {

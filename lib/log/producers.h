@@ -1,5 +1,6 @@
-/* What a partition remembers of its idempotent and transactional producers (Kafka's ProducerStateManager, ProducerAppendInfo,
- * ProducerStateEntry). Five batches a producer are remembered; only the last survives in .snapshot files. */
+/* What a partition remembers of its idempotent and transactional producers (Kafka's
+ * ProducerStateManager, ProducerAppendInfo, ProducerStateEntry). Five batches a producer are
+ * remembered; only the last survives in .snapshot files. */
 #ifndef LOG_PRODUCERS_H
 #define LOG_PRODUCERS_H
 #include <stdbool.h>
@@ -12,7 +13,8 @@ enum { PRODUCER_BATCHES = 5 };
 
 struct producer_batch {
 	int64_t last_offset, timestamp;
-	int32_t last_sequence, delta;   /* delta: last offset - first offset, and last sequence - first sequence */
+	/* delta: last offset - first offset, and last sequence - first sequence */
+	int32_t last_sequence, delta;
 };
 struct producer {
 	int64_t id;
@@ -50,18 +52,23 @@ struct completed_txn {
 
 void producers_clear(struct producers *s);      /* forgets all, frees all; end and snapped stay */
 struct producer *producers_get(const struct producers *s, int64_t id);
-/* Makes room so that producers_apply cannot fail. *fresh: an entry was added, take it back with producers_forget when the append
- * fails. -1 ENOMEM. */
+/* Makes room so that producers_apply cannot fail. *fresh: an entry was added, take it back with
+ * producers_forget when the append fails. -1 ENOMEM. */
 int producers_reserve(struct producers *s, const struct batch *b, bool *fresh);
 void producers_forget(struct producers *s, int64_t id);
 /* After the batch is in the log. m is its marker when it is a control batch. */
-void producers_apply(struct producers *s, const struct batch *b, const struct marker *m, struct completed_txn *done);
-/* The last stable offset to write with an abort (ProducerStateManager.lastStableOffset), asked before producers_complete. */
+void producers_apply(struct producers *s, const struct batch *b, const struct marker *m,
+	struct completed_txn *done);
+/* The last stable offset to write with an abort (ProducerStateManager.lastStableOffset), asked
+ * before producers_complete. */
 int64_t producers_stable(const struct producers *s, const struct completed_txn *t);
 void producers_complete(struct producers *s, const struct completed_txn *t);
-struct producer *producers_put(struct producers *s, const struct producer *p);  /* from a snapshot; NULL ENOMEM */
-void producers_decided_below(struct producers *s, int64_t offset);              /* markers below offset need no memory */
-int32_t producers_sequence_add(int32_t sequence, int32_t n);                    /* wraps at 2^31 as Kafka's do */
-/* Reads a control batch's first record. 0, -1 EBADMSG. A batch without records, or of another control type, is no marker. */
+/* from a snapshot; NULL ENOMEM */
+struct producer *producers_put(struct producers *s, const struct producer *p);
+/* markers below offset need no memory */
+void producers_decided_below(struct producers *s, int64_t offset);
+int32_t producers_sequence_add(int32_t sequence, int32_t n);  /* wraps at 2^31 as Kafka's do */
+/* Reads a control batch's first record. 0, -1 EBADMSG. A batch without records, or of another
+ * control type, is no marker. */
 int marker_read(const struct batch *b, const void *batch, struct marker *m);
 #endif

@@ -15,11 +15,13 @@
 
 enum { CHUNK = 16 << 10 };
 
-int reader_fail(struct log_reader *r, int64_t base, const char *suffix, int64_t position, const char *what)
+int reader_fail(struct log_reader *r, int64_t base, const char *suffix, int64_t position,
+	const char *what)
 {
 	int e = errno;
 	char *words = 0;
-	if (asprintf(&words, "%s/%020lld%s at %lld: %s: %s", r->name, (long long)base, suffix, (long long)position, what,
+	if (asprintf(&words, "%s/%020lld%s at %lld: %s: %s", r->name, (long long)base, suffix,
+		(long long)position, what,
 	             strerror(e)) >= 0) {
 		free(r->error);
 		r->error = words;
@@ -68,7 +70,7 @@ void log_reader_free(struct log_reader *r)
 	free(r);
 }
 
-/* --- the list of segments ------------------------------------------------------------------------------------------------- */
+/* --- the list of segments --------------------------------------------------------------------- */
 
 static void forget_hints(struct reader_segment *s)
 {
@@ -76,13 +78,15 @@ static void forget_hints(struct reader_segment *s)
 		s->hint[k].offset = -1;
 }
 
-/* The name may stand for another file now: a cleaned segment took its place, or the log began anew. */
+/* The name may stand for another file now: a cleaned segment took its place, or the log began
+ * anew. */
 static bool same_file(const struct log_reader *r, const struct reader_segment *s)
 {
 	char path[320];
 	struct stat a, b;
 	snprintf(path, sizeof path, "%s/%020lld.log", r->name, (long long)s->base);
-	return s->fd >= 0 && fstat(s->fd, &a) == 0 && fstatat(r->dirfd, path, &b, 0) == 0 && a.st_ino == b.st_ino &&
+	return s->fd >= 0 && fstat(s->fd, &a) == 0 && fstatat(r->dirfd, path, &b, 0) == 0
+		&& a.st_ino == b.st_ino &&
 	       a.st_dev == b.st_dev;
 }
 
@@ -169,12 +173,13 @@ int reader_fd(struct log_reader *r, struct reader_segment *s, int64_t *bytes)
 	return s->fd;
 }
 
-/* --- positions ------------------------------------------------------------------------------------------------------------ */
+/* --- positions -------------------------------------------------------------------------------- */
 
 static bool header_at(int fd, int64_t position, int64_t bytes, struct batch *b)
 {
 	uint8_t head[BATCH_HEADER];
-	return position >= 0 && position <= bytes - BATCH_HEADER && pread(fd, head, sizeof head, position) == sizeof head &&
+	return position >= 0 && position <= bytes - BATCH_HEADER && pread(fd, head, sizeof head,
+		position) == sizeof head &&
 	       batch_parse(b, head, sizeof head) == 0 && batch_bytes(b) <= bytes - position;
 }
 
@@ -189,21 +194,26 @@ static int index_fd(struct log_reader *r, struct reader_segment *s, int64_t *byt
 	return s->index_fd;
 }
 
-/* Where to begin looking for offset: a hint or an index entry that proves right, else the start of the segment. */
-static int64_t start_for(struct log_reader *r, struct reader_segment *s, int fd, int64_t bytes, int64_t offset)
+/* Where to begin looking for offset: a hint or an index entry that proves right, else the start of
+ * the segment. */
+static int64_t start_for(struct log_reader *r, struct reader_segment *s, int fd, int64_t bytes,
+	int64_t offset)
 {
 	struct batch b;
 	int64_t n, entry, position;
 	for (int k = 0; k < READER_HINTS; k++)
-		if (s->hint[k].offset == offset && header_at(fd, s->hint[k].position, bytes, &b) && b.base_offset == offset)
+		if (s->hint[k].offset == offset && header_at(fd, s->hint[k].position, bytes, &b)
+			&& b.base_offset == offset)
 			return s->hint[k].position;
 	int ix = index_fd(r, s, &n);
 	if (ix < 0 || lookup_index(ix, n, offset - 1 - s->base, &entry, &position) <= 0)
 		return 0;
-	return header_at(fd, position, bytes, &b) && batch_last_offset(&b) == s->base + entry ? position : 0;
+	return header_at(fd, position, bytes, &b) && batch_last_offset(&b) == s->base + entry ? position
+		: 0;
 }
 
-int reader_locate(struct log_reader *r, struct reader_segment *s, int64_t offset, int64_t *position, struct batch *b)
+int reader_locate(struct log_reader *r, struct reader_segment *s, int64_t offset, int64_t *position,
+	struct batch *b)
 {
 	int64_t bytes;
 	struct scan sc;
@@ -222,8 +232,10 @@ int reader_locate(struct log_reader *r, struct reader_segment *s, int64_t offset
 	return got < 0 ? reader_fail(r, s->base, ".log", *position, "read") : got;
 }
 
-/* A later batch boundary that is surely inside [from, from + max): saves walking over all headers of a large range. */
-static int64_t skip_ahead(struct log_reader *r, struct reader_segment *s, int64_t from, int64_t max, int64_t end)
+/* A later batch boundary that is surely inside [from, from + max): saves walking over all headers
+ * of a large range. */
+static int64_t skip_ahead(struct log_reader *r, struct reader_segment *s, int64_t from, int64_t max,
+	int64_t end)
 {
 	int64_t n, entry, by_bytes, by_end;
 	int ix = max > 4 * CHUNK ? index_fd(r, s, &n) : -1;
@@ -235,7 +247,8 @@ static int64_t skip_ahead(struct log_reader *r, struct reader_segment *s, int64_
 }
 
 /* The end of the range that begins at position: whole batches, none reaching end. */
-static int64_t range_end(struct log_reader *r, struct reader_segment *s, int64_t position, int64_t bytes,
+static int64_t range_end(struct log_reader *r, struct reader_segment *s, int64_t position,
+	int64_t bytes,
                          int64_t end, int64_t max_bytes, int64_t first_bytes, int64_t *next_offset)
 {
 	struct scan sc;
@@ -249,7 +262,8 @@ static int64_t range_end(struct log_reader *r, struct reader_segment *s, int64_t
 		to = from;
 	if (scan_begin(&sc, s->fd, from, bytes, CHUNK) < 0)
 		return -1;
-	while (scan_next(&sc, &b) > 0 && batch_last_offset(&b) < end && (sc.at - position <= max || sc.at == position + first_bytes)) {
+	while (scan_next(&sc, &b) > 0 && batch_last_offset(&b) < end
+		&& (sc.at - position <= max || sc.at == position + first_bytes)) {
 		to = sc.at;
 		*next_offset = batch_last_offset(&b) + 1;
 	}
@@ -257,7 +271,8 @@ static int64_t range_end(struct log_reader *r, struct reader_segment *s, int64_t
 	return to;
 }
 
-static int find_in(struct log_reader *r, struct reader_segment *s, int64_t offset, int64_t end, int64_t max_bytes,
+static int find_in(struct log_reader *r, struct reader_segment *s, int64_t offset, int64_t end,
+	int64_t max_bytes,
                    bool min_one, struct log_range *range)
 {
 	struct batch b;
@@ -284,7 +299,8 @@ static int find_in(struct log_reader *r, struct reader_segment *s, int64_t offse
 	return 1;
 }
 
-int log_reader_find(struct log_reader *r, int64_t offset, int64_t end, int64_t max_bytes, bool min_one,
+int log_reader_find(struct log_reader *r, int64_t offset, int64_t end, int64_t max_bytes,
+	bool min_one,
                     struct log_range *range)
 {
 	*range = (struct log_range){.fd = -1};

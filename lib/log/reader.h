@@ -1,7 +1,9 @@
-/* Reading a partition directory that another program writes: no locks, only bounds that the caller got from the page.
+/* Reading a partition directory that another program writes: no locks, only bounds that the caller
+ * got from the page.
  *
- * A reader never looks beyond `end`, an offset read once from one slot (high watermark, last stable offset or log end). Files may
- * be preallocated (indexes), renamed or unlinked at any time; open descriptors stay valid. -1 with errno as in log.h.
+ * A reader never looks beyond `end`, an offset read once from one slot (high watermark, last stable
+ * offset or log end). Files may be preallocated (indexes), renamed or unlinked at any time; open
+ * descriptors stay valid. -1 with errno as in log.h.
  */
 #ifndef LOG_READER_H
 #define LOG_READER_H
@@ -13,10 +15,11 @@
 
 struct log_reader;    /* the list of segments and open descriptors of one partition */
 
-struct log_reader *log_reader_new(int dirfd, const char *name);  /* nothing is opened yet; NULL ENOMEM */
+/* nothing is opened yet; NULL ENOMEM */
+struct log_reader *log_reader_new(int dirfd, const char *name);
 void log_reader_free(struct log_reader *r);
-/* To be called when the page's layout counter differs from the last time: the list of segments is read anew, descriptors of
- * files that are gone are closed. ENOENT: the directory is gone. */
+/* To be called when the page's layout counter differs from the last time: the list of segments is
+ * read anew, descriptors of files that are gone are closed. ENOENT: the directory is gone. */
 int log_reader_layout(struct log_reader *r, uint32_t layout);
 const char *log_reader_error(const struct log_reader *r);
 
@@ -25,13 +28,17 @@ struct log_range {           /* bytes of one segment file */
 	int fd;              /* borrowed, read only; valid until the next log_reader_layout or free */
 	int64_t position, bytes;
 };
-/* Whole batches from the one that contains `offset` on, at most max_bytes (but at least the first batch when min_one, KIP-74),
- * none reaching `end`. One segment only. bytes == 0: nothing below end. EBADMSG damage; ERANGE offset below the first segment. */
-int log_reader_find(struct log_reader *r, int64_t offset, int64_t end, int64_t max_bytes, bool min_one,
+/* Whole batches from the one that contains `offset` on, at most max_bytes (but at least the first
+ * batch when min_one, KIP-74), none reaching `end`. One segment only. bytes == 0: nothing below
+ * end. EBADMSG damage; ERANGE offset below the first segment. */
+int log_reader_find(struct log_reader *r, int64_t offset, int64_t end, int64_t max_bytes,
+	bool min_one,
                     struct log_range *range);
-/* ListOffsets by time: the first record with timestamp >= ts, at or after log_start and below end. When the batch that has it is
- * compressed, *compressed is set, *range names that batch and offset and timestamp are the batch's base. 1 found, 0 none, -1. */
-int log_reader_by_time(struct log_reader *r, int64_t ts, int64_t log_start, int64_t end, int64_t *offset,
+/* ListOffsets by time: the first record with timestamp >= ts, at or after log_start and below end.
+ * When the batch that has it is compressed, *compressed is set, *range names that batch and offset
+ * and timestamp are the batch's base. 1 found, 0 none, -1. */
+int log_reader_by_time(struct log_reader *r, int64_t ts, int64_t log_start, int64_t end,
+	int64_t *offset,
                        int64_t *timestamp, bool *compressed, struct log_range *range);
 /* ListOffsets -3 (KIP-734): the record with the largest timestamp. 1, 0 when empty, -1. */
 int log_reader_max_time(struct log_reader *r, int64_t log_start, int64_t end, int64_t *offset,
@@ -41,10 +48,14 @@ int64_t log_reader_bytes(struct log_reader *r);       /* sum of .log sizes (Desc
 struct log_aborted {
 	int64_t producer_id, first_offset, last_offset;
 };
-/* Aborted transactions that overlap [from, to), from .txnindex. Number there are, fills at most max; -1. */
-int log_reader_aborted(struct log_reader *r, int64_t from, int64_t to, struct log_aborted *v, int max);
-int32_t log_reader_epoch_of(struct log_reader *r, int64_t offset);   /* from leader-epoch-checkpoint; -1 unknown */
+/* Aborted transactions that overlap [from, to), from .txnindex. Number there are, fills at most
+ * max; -1. */
+int log_reader_aborted(struct log_reader *r, int64_t from, int64_t to, struct log_aborted *v,
+	int max);
+/* from leader-epoch-checkpoint; -1 unknown */
+int32_t log_reader_epoch_of(struct log_reader *r, int64_t offset);
 /* The largest epoch <= asked and where it ends (OffsetForLeaderEpoch); -1 and -1 when undefined.
  * log_end: of the slot. 0, or -1: the file cannot be read. */
-int log_reader_epoch_end(struct log_reader *r, int32_t asked, int64_t log_end, int32_t *epoch, int64_t *end);
+int log_reader_epoch_end(struct log_reader *r, int32_t asked, int64_t log_end, int32_t *epoch,
+	int64_t *end);
 #endif

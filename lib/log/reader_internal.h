@@ -30,11 +30,16 @@ struct log_reader {
 	size_t buf_cap;
 };
 
-int reader_fail(struct log_reader *r, int64_t base, const char *suffix, int64_t position, const char *what);
-int reader_list(struct log_reader *r);                       /* the segments as they are in the directory now */
-int reader_find_segment(const struct log_reader *r, int64_t offset);   /* last with base <= offset; -1 */
-int reader_fd(struct log_reader *r, struct reader_segment *s, int64_t *bytes);  /* of .log, and its size now */
-int reader_open(struct log_reader *r, int64_t base, const char *suffix);       /* -1; ENOENT is no error worth words */
+int reader_fail(struct log_reader *r, int64_t base, const char *suffix, int64_t position,
+	const char *what);
+int reader_list(struct log_reader *r);  /* the segments as they are in the directory now */
+/* last with base <= offset; -1 */
+int reader_find_segment(const struct log_reader *r, int64_t offset);
+/* of .log, and its size now */
+int reader_fd(struct log_reader *r, struct reader_segment *s, int64_t *bytes);
+/* -1; ENOENT is no error worth words */
+int reader_open(struct log_reader *r, int64_t base, const char *suffix);
 /* The first batch with last offset >= offset: 1, 0 none in this segment, -1. */
-int reader_locate(struct log_reader *r, struct reader_segment *s, int64_t offset, int64_t *position, struct batch *b);
+int reader_locate(struct log_reader *r, struct reader_segment *s, int64_t offset, int64_t *position,
+	struct batch *b);
 #endif

@@ -1,4 +1,5 @@
-/* Offsets by time, aborted transactions, epochs: what ListOffsets and read_committed ask of a reader. */
+/* Offsets by time, aborted transactions, epochs: what ListOffsets and read_committed ask of a
+ * reader. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,7 +26,8 @@ static int64_t file_size(int fd)
 	return fstat(fd, &st) < 0 ? -1 : st.st_size;
 }
 
-/* An offset at or before the first batch whose max timestamp is >= ts, from the time index; the segment's base when unknown. */
+/* An offset at or before the first batch whose max timestamp is >= ts, from the time index; the
+ * segment's base when unknown. */
 static int64_t offset_before_time(struct log_reader *r, struct reader_segment *s, int64_t ts)
 {
 	int64_t entry_ts, relative = 0;
@@ -67,17 +69,21 @@ struct time_hit {
 	struct log_range *range;
 };
 
-static int hit_compressed(const struct reader_segment *s, int64_t position, const struct batch *b, const struct time_hit *h)
+static int hit_compressed(const struct reader_segment *s, int64_t position, const struct batch *b,
+	const struct time_hit *h)
 {
 	*h->compressed = true;
 	*h->offset = b->base_offset;
 	*h->timestamp = b->base_timestamp;
-	*h->range = (struct log_range){.base = s->base, .fd = s->fd, .position = position, .bytes = batch_bytes(b)};
+	*h->range = (struct log_range){.base = s->base, .fd = s->fd, .position = position,
+		.bytes = batch_bytes(b)};
 	return 1;
 }
 
-/* Looks for the record inside a batch whose max timestamp says it is there: 1, 0 not within the bounds, -1. */
-static int time_in_batch(struct log_reader *r, struct reader_segment *s, int64_t position, const struct batch *b,
+/* Looks for the record inside a batch whose max timestamp says it is there: 1, 0 not within the
+ * bounds, -1. */
+static int time_in_batch(struct log_reader *r, struct reader_segment *s, int64_t position,
+	const struct batch *b,
                          const struct time_query *q, const struct time_hit *h)
 {
 	struct record rec;
@@ -88,18 +94,21 @@ static int time_in_batch(struct log_reader *r, struct reader_segment *s, int64_t
 	const char *p = load_batch(r, s->fd, position, b);
 	if (!p)
 		return reader_fail(r, s->base, ".log", position, "read");
-	while ((got = record_next(b, p + BATCH_HEADER, (size_t)batch_bytes(b) - BATCH_HEADER, &at, &rec)) > 0)
+	while ((got = record_next(b, p + BATCH_HEADER, (size_t)batch_bytes(b) - BATCH_HEADER, &at,
+		&rec)) > 0)
 		if (rec.timestamp >= q->ts && rec.offset >= q->from && rec.offset < q->end) {
 			*h->compressed = false;
 			*h->offset = rec.offset;
 			*h->timestamp = rec.timestamp;
-			*h->range = (struct log_range){.base = s->base, .fd = s->fd, .position = position, .bytes = batch_bytes(b)};
+			*h->range = (struct log_range){.base = s->base, .fd = s->fd, .position = position,
+				.bytes = batch_bytes(b)};
 			return 1;
 		}
 	return got < 0 ? reader_fail(r, s->base, ".log", position, "records") : 0;
 }
 
-static int time_in_segment(struct log_reader *r, struct reader_segment *s, const struct time_query *q,
+static int time_in_segment(struct log_reader *r, struct reader_segment *s,
+	const struct time_query *q,
                            const struct time_hit *h)
 {
 	struct scan sc;
@@ -117,14 +126,17 @@ static int time_in_segment(struct log_reader *r, struct reader_segment *s, const
 		return -1;
 	int found = 0;
 	while (!found && (got = scan_next(&sc, &b)) > 0 && b.base_offset < q->end)
-		if (b.max_timestamp >= q->ts && batch_last_offset(&b) >= q->from && !(b.attributes & BATCH_CONTROL && b.producer_id < 0))
+		if (b.max_timestamp >= q->ts && batch_last_offset(&b) >= q->from
+			&& !(b.attributes & BATCH_CONTROL && b.producer_id < 0))
 			found = time_in_batch(r, s, sc.position, &b, q, h);
 	scan_end(&sc);
 	/* the tail beyond the caller's end may be half written */
-	return !found && got < 0 && errno != EBADMSG ? reader_fail(r, s->base, ".log", sc.position, "read") : found;
+	return !found && got < 0 && errno != EBADMSG ? reader_fail(r, s->base, ".log", sc.position, "read")
+		: found;
 }
 
-int log_reader_by_time(struct log_reader *r, int64_t ts, int64_t log_start, int64_t end, int64_t *offset,
+int log_reader_by_time(struct log_reader *r, int64_t ts, int64_t log_start, int64_t end,
+	int64_t *offset,
                        int64_t *timestamp, bool *compressed, struct log_range *range)
 {
 	struct time_query q = {ts, log_start, end};
@@ -151,7 +163,8 @@ int log_reader_by_time(struct log_reader *r, int64_t ts, int64_t log_start, int6
 }
 
 /* The largest batch timestamp below end in a segment: 1, 0 none, -1. */
-static int max_in_segment(struct log_reader *r, struct reader_segment *s, const struct time_query *q, int64_t *max_ts,
+static int max_in_segment(struct log_reader *r, struct reader_segment *s,
+	const struct time_query *q, int64_t *max_ts,
                           int64_t *max_position)
 {
 	struct scan sc;
@@ -160,7 +173,8 @@ static int max_in_segment(struct log_reader *r, struct reader_segment *s, const 
 	int fd = reader_open(r, s->base, ".timeindex");
 	if (fd >= 0) {
 		int64_t limit = q->end - 1 - s->base;
-		if (lookup_time_offset(fd, file_size(fd), limit > INT32_MAX ? INT32_MAX : limit, &entry_ts, &relative) > 0 &&
+		if (lookup_time_offset(fd, file_size(fd), limit > INT32_MAX ? INT32_MAX : limit, &entry_ts,
+			&relative) > 0 &&
 		    s->base + relative >= q->from)
 			from = s->base + relative;
 		close(fd);
@@ -207,7 +221,8 @@ int log_reader_max_time(struct log_reader *r, int64_t log_start, int64_t end, in
 	struct scan sc;
 	struct batch b;
 	int64_t bytes;
-	if (reader_fd(r, r->v + best, &bytes) < 0 || scan_begin(&sc, r->v[best].fd, best_position, bytes, CHUNK) < 0)
+	if (reader_fd(r, r->v + best, &bytes) < 0 || scan_begin(&sc, r->v[best].fd, best_position, bytes,
+		CHUNK) < 0)
 		return -1;
 	int got = scan_next(&sc, &b);
 	scan_end(&sc);
@@ -215,10 +230,11 @@ int log_reader_max_time(struct log_reader *r, int64_t log_start, int64_t end, in
 	return got <= 0 ? got : time_in_batch(r, r->v + best, best_position, &b, &q, &h);
 }
 
-/* --- transactions and epochs ---------------------------------------------------------------------------------------------- */
+/* --- transactions and epochs ------------------------------------------------------------------ */
 
 /* TransactionIndex.collectAbortedTxns. *complete: no later segment can hold more. */
-static int aborted_in(struct log_reader *r, struct reader_segment *s, int64_t from, int64_t to, struct log_aborted *v,
+static int aborted_in(struct log_reader *r, struct reader_segment *s, int64_t from, int64_t to,
+	struct log_aborted *v,
                       int max, int *n, bool *complete)
 {
 	uint8_t e[TXNINDEX_ENTRY];
@@ -243,7 +259,8 @@ static int aborted_in(struct log_reader *r, struct reader_segment *s, int64_t fr
 	return got;
 }
 
-int log_reader_aborted(struct log_reader *r, int64_t from, int64_t to, struct log_aborted *v, int max)
+int log_reader_aborted(struct log_reader *r, int64_t from, int64_t to, struct log_aborted *v,
+	int max)
 {
 	int n = 0;
 	bool complete = false;
@@ -282,7 +299,8 @@ int32_t log_reader_epoch_of(struct log_reader *r, int64_t offset)
 	return load_epochs(r) < 0 ? -1 : epochs_at(&r->epochs, offset);
 }
 
-int log_reader_epoch_end(struct log_reader *r, int32_t asked, int64_t log_end, int32_t *epoch, int64_t *end)
+int log_reader_epoch_end(struct log_reader *r, int32_t asked, int64_t log_end, int32_t *epoch,
+	int64_t *end)
 {
 	if (load_epochs(r) < 0)
 		return -1;

@@ -1,8 +1,8 @@
 /* What logappend, logserve and logdump say to recode, the program that opens compressed batches,
  * and what it answers.
  *
- * `recode -s`, on a stream socket that is its descriptors 0 and 1; big-endian, one answer a request,
- * in order:
+ * `recode -s`, on a stream socket that is its descriptors 0 and 1; big-endian, one answer a
+ * request, in order:
  *   request  u32 bytes that follow | u8 kind | u8 codec | u8 flags | u8 0 | u32 most bytes |
  *            i64 now | i64 before max | i64 after max | i64 timestamp | i64 offset | the batch
  *   answer   u32 bytes that follow | i16 error: Kafka's code, 0 good | u16 bad records |

@@ -1,5 +1,5 @@
-/* Opening what is on disk: leftovers of interrupted changes, segments, checks, producer state (LogLoader, LogSegment.recover,
- * UnifiedLog.rebuildProducerState). */
+/* Opening what is on disk: leftovers of interrupted changes, segments, checks, producer state
+ * (LogLoader, LogSegment.recover, UnifiedLog.rebuildProducerState). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -31,7 +31,8 @@ int log_open_read(struct log *l, int64_t base, const char *suffix)
 	return fd < 0 && errno != ENOENT ? log_fail(l, path, -1, "open") : fd;
 }
 
-/* A position at or before the first batch whose last offset is >= offset: from the index when its entry proves right, else 0. */
+/* A position at or before the first batch whose last offset is >= offset: from the index when its
+ * entry proves right, else 0. */
 static int64_t before_offset(struct log *l, int fd, int64_t base, int64_t bytes, int64_t offset)
 {
 	int64_t entry, position = 0;
@@ -43,7 +44,8 @@ static int64_t before_offset(struct log *l, int fd, int64_t base, int64_t bytes,
 		return 0;
 	int r = lookup_index(ix, n, offset - 1 - base, &entry, &position);
 	close(ix);
-	if (r <= 0 || position > bytes - BATCH_HEADER || pread(fd, head, sizeof head, position) != sizeof head ||
+	if (r <= 0 || position > bytes - BATCH_HEADER || pread(fd, head, sizeof head,
+		position) != sizeof head ||
 	    batch_parse(&b, head, sizeof head) < 0 || batch_last_offset(&b) != base + entry)
 		return 0;
 	return position;
@@ -58,7 +60,8 @@ int log_position(struct log *l, int i, int64_t offset, int64_t *position, struct
 	if (!s->bytes)
 		return 0;
 	int fd = log_open_read(l, s->base, ".log");
-	if (fd < 0 || scan_begin(&sc, fd, before_offset(l, fd, s->base, s->bytes, offset), s->bytes, SKIP_CHUNK) < 0) {
+	if (fd < 0 || scan_begin(&sc, fd, before_offset(l, fd, s->base, s->bytes, offset), s->bytes,
+		SKIP_CHUNK) < 0) {
 		if (fd >= 0)
 			close(fd);
 		return -1;
@@ -75,7 +78,7 @@ int log_position(struct log *l, int i, int64_t offset, int64_t *position, struct
 	return r;
 }
 
-/* --- producer state ------------------------------------------------------------------------------------------------------- */
+/* --- producer state --------------------------------------------------------------------------- */
 
 static int replay_batch(struct log *l, struct scan *sc, const struct batch *b)
 {
@@ -132,7 +135,8 @@ int log_rebuild_producers(struct log *l, int64_t to, int64_t now_ms)
 		if (snapshot_load_newest(l, now_ms) < 0)
 			return -1;
 		int i = log_segment_find(l, l->producers.end);
-		for (i = i < 0 ? 0 : i; i < l->segments_n && l->producers.end < to && l->segments[i].base < to; i++)
+		for (i = i < 0 ? 0 : i; i < l->segments_n && l->producers.end < to && l->segments[i].base < to;
+			i++)
 			if (replay_segment(l, i, to) < 0)
 				return -1;
 	}
@@ -140,7 +144,8 @@ int log_rebuild_producers(struct log *l, int64_t to, int64_t now_ms)
 	return snapshot_write(l, false);
 }
 
-/* After a clean stop without any snapshot there was no producer (Kafka before 0.11 wrote none): nothing to replay. */
+/* After a clean stop without any snapshot there was no producer (Kafka before 0.11 wrote none):
+ * nothing to replay. */
 static int first_snapshots(struct log *l)
 {
 	for (int i = l->segments_n > 1 ? l->segments_n - 2 : 0; i <= l->segments_n; i++) {
@@ -151,7 +156,7 @@ static int first_snapshots(struct log *l)
 	return 0;
 }
 
-/* --- one segment ---------------------------------------------------------------------------------------------------------- */
+/* --- one segment ------------------------------------------------------------------------------ */
 
 static int recover_batch(struct log *l, struct scan *sc, const struct batch *b)
 {
@@ -180,7 +185,8 @@ static int recover_batch(struct log *l, struct scan *sc, const struct batch *b)
 	return 0;
 }
 
-/* Walks the active segment; s->bytes ends behind the last good batch. 0, or -1 when the walk could not be done. */
+/* Walks the active segment; s->bytes ends behind the last good batch. 0, or -1 when the walk could
+ * not be done. */
 static int recover_walk(struct log *l, int64_t file_size)
 {
 	struct segment *s = log_active(l);
@@ -191,7 +197,8 @@ static int recover_walk(struct log *l, int64_t file_size)
 	if (scan_begin(&sc, l->fd, 0, file_size, READ_CHUNK) < 0)
 		return -1;
 	while ((r = scan_next(&sc, &b)) > 0) {
-		if (b.base_offset < next || b.last_offset_delta < 0 || batch_last_offset(&b) - s->base > INT32_MAX)
+		if (b.base_offset < next || b.last_offset_delta < 0
+			|| batch_last_offset(&b) - s->base > INT32_MAX)
 			break;
 		if ((r = scan_crc(&sc, &b)) <= 0 || (r = recover_batch(l, &sc, &b)) < 0)
 			break;
@@ -215,13 +222,14 @@ static int empty_indexes(struct log *l)
 static int sync_recovered(struct log *l)
 {
 	char path[LOG_PATH];
-	if (fdatasync(l->fd) < 0 || fsync(l->index.fd) < 0 || fsync(l->time.fd) < 0 || (l->txn_fd >= 0 && fsync(l->txn_fd) < 0))
+	if (fdatasync(l->fd) < 0 || fsync(l->index.fd) < 0 || fsync(l->time.fd) < 0
+		|| (l->txn_fd >= 0 && fsync(l->txn_fd) < 0))
 		return log_fail(l, log_path(l, log_active(l)->base, "", path), -1, "fsync");
 	return 0;
 }
 
-/* Checks the active (last pushed) segment batch by batch, cuts it at the first bad one and makes its indexes anew. 1 when bytes
- * were cut off. Its descriptors stay open. */
+/* Checks the active (last pushed) segment batch by batch, cuts it at the first bad one and makes
+ * its indexes anew. 1 when bytes were cut off. Its descriptors stay open. */
 static int recover_segment(struct log *l, const struct log_opening *o, bool follows)
 {
 	char path[LOG_PATH];
@@ -230,7 +238,8 @@ static int recover_segment(struct log *l, const struct log_opening *o, bool foll
 	s->bytes = 0;
 	s->max_ts = s->first_ts = -1;
 	s->max_ts_offset = s->base;
-	/* the state of the segment before, just recovered, is kept: it remembers five batches, a snapshot one */
+	/* the state of the segment before, just recovered, is kept: it remembers five batches, a snapshot
+	 * one */
 	if (follows)
 		l->producers.end = s->base;
 	if (log_rebuild_producers(l, s->base, o->now_ms) < 0)
@@ -248,7 +257,7 @@ static int recover_segment(struct log *l, const struct log_opening *o, bool foll
 	return s->bytes < size;
 }
 
-/* --- the directory -------------------------------------------------------------------------------------------------------- */
+/* --- the directory ---------------------------------------------------------------------------- */
 
 static bool ends_with(const char *z, const char *end)
 {
@@ -297,7 +306,8 @@ static int finish_swaps(struct log *l, const struct log_entry *v, int n)
 				return -1;
 		}
 	for (int i = 0; i < n; i++)
-		if (!ends_with(v[i].suffix, ".swap") && v[i].base >= from && v[i].base < to && unlink_entry(l, v + i) < 0)
+		if (!ends_with(v[i].suffix, ".swap") && v[i].base >= from && v[i].base < to
+			&& unlink_entry(l, v + i) < 0)
 			return -1;
 	for (int i = 0; i < n; i++)
 		if (ends_with(v[i].suffix, ".swap")) {
@@ -310,7 +320,8 @@ static int finish_swaps(struct log *l, const struct log_entry *v, int n)
 	return 0;
 }
 
-/* LogLoader.removeTempFilesAndCollectSwapFiles: what an interrupted deletion or cleaning left. 1 when anything was changed. */
+/* LogLoader.removeTempFilesAndCollectSwapFiles: what an interrupted deletion or cleaning left. 1
+ * when anything was changed. */
 static int clear_leftovers(struct log *l, struct log_entry *v, int n)
 {
 	int64_t min_cleaned = INT64_MAX;
@@ -320,7 +331,8 @@ static int clear_leftovers(struct log *l, struct log_entry *v, int n)
 			min_cleaned = v[i].base;
 	for (int i = 0; i < n; i++) {
 		bool swap = ends_with(v[i].suffix, ".swap");
-		if (ends_with(v[i].suffix, ".deleted") || ends_with(v[i].suffix, ".cleaned") || (swap && v[i].base >= min_cleaned)) {
+		if (ends_with(v[i].suffix, ".deleted") || ends_with(v[i].suffix, ".cleaned")
+			|| (swap && v[i].base >= min_cleaned)) {
 			if (unlink_entry(l, v + i) < 0)
 				return -1;
 		} else {
@@ -478,7 +490,8 @@ static int load_segments(struct log *l, struct loading *g)
 	return 0;
 }
 
-/* Segments that end before the log start were deleted by hand, say; begin anew there (deleteSegmentsIfLogStartGreaterThanLogEnd). */
+/* Segments that end before the log start were deleted by hand, say; begin anew there
+ * (deleteSegmentsIfLogStartGreaterThanLogEnd). */
 static int start_anew(struct log *l, int64_t now_ms)
 {
 	for (int i = l->segments_n - 1; i >= 0; i--)
@@ -557,7 +570,8 @@ int log_load(struct log *l, const struct log_opening *o)
 	if (r == 0 && o->clean && g.recovered != l->segments_n - 1)
 		l->recovery_point = l->end;
 	else if (r == 0)
-		l->recovery_point = g.recovery_point > log_active(l)->base ? g.recovery_point : log_active(l)->base;
+		l->recovery_point = g.recovery_point > log_active(l)->base ? g.recovery_point
+			: log_active(l)->base;
 	if (l->recovery_point > l->end)
 		l->recovery_point = l->end;
 	epochs_free(&before);

@@ -1,4 +1,5 @@
-/* Walks the batches of a .log file front to back in large reads, with or without looking into them. */
+/* Walks the batches of a .log file front to back in large reads, with or without looking into
+ * them. */
 #ifndef LOG_SCAN_H
 #define LOG_SCAN_H
 #include <stddef.h>
@@ -18,9 +19,12 @@ struct scan {
 
 /* chunk: bytes a read asks for; small for walks that only skip from header to header. -1 ENOMEM. */
 int scan_begin(struct scan *s, int fd, int64_t at, int64_t end, size_t chunk);
-/* The next header. 1; 0 exactly at the end; -1 EBADMSG: cut short, no batch, or longer than what is there. */
+/* The next header. 1; 0 exactly at the end; -1 EBADMSG: cut short, no batch, or longer than what is
+ * there. */
 int scan_next(struct scan *s, struct batch *b);
-int scan_crc(struct scan *s, const struct batch *b);           /* of the batch scan_next gave last: 1 right, 0 wrong, -1 */
-const void *scan_batch(struct scan *s, const struct batch *b); /* that whole batch, until the next call; NULL with errno */
+/* of the batch scan_next gave last: 1 right, 0 wrong, -1 */
+int scan_crc(struct scan *s, const struct batch *b);
+/* that whole batch, until the next call; NULL with errno */
+const void *scan_batch(struct scan *s, const struct batch *b);
 void scan_end(struct scan *s);
 #endif

@@ -71,7 +71,7 @@ int log_segment_find(const struct log *l, int64_t offset)
 	return lo - 1;
 }
 
-/* --- indexes of the active segment ---------------------------------------------------------------------------------------- */
+/* --- indexes of the active segment ------------------------------------------------------------ */
 
 static int load_last(struct indexfile *f)
 {
@@ -89,10 +89,12 @@ int log_open_indexes(struct log *l)
 {
 	char path[LOG_PATH];
 	int64_t base = log_active(l)->base;
-	if (l->index.fd < 0 && (indexfile_open(&l->index, l->dirfd, log_path(l, base, ".index", path), true) < 0 ||
+	if (l->index.fd < 0 && (indexfile_open(&l->index, l->dirfd, log_path(l, base, ".index", path),
+		true) < 0 ||
 	                        load_last(&l->index) < 0))
 		return log_fail(l, path, -1, "open");
-	if (l->time.fd < 0 && (indexfile_open(&l->time, l->dirfd, log_path(l, base, ".timeindex", path), true) < 0 ||
+	if (l->time.fd < 0 && (indexfile_open(&l->time, l->dirfd, log_path(l, base, ".timeindex", path),
+		true) < 0 ||
 	                       load_last(&l->time) < 0))
 		return log_fail(l, path, -1, "open");
 	return 0;
@@ -101,7 +103,8 @@ int log_open_indexes(struct log *l)
 static bool index_full(const struct log *l)
 {
 	return indexfile_entries(&l->index) >= (uint32_t)l->config.segment_index_bytes / INDEX_ENTRY ||
-	       indexfile_entries(&l->time) + 1 >= (uint32_t)l->config.segment_index_bytes / TIMEINDEX_ENTRY;
+	       indexfile_entries(&l->time)
+	       	+ 1 >= (uint32_t)l->config.segment_index_bytes / TIMEINDEX_ENTRY;
 }
 
 static void add_time(struct log *l, const struct segment *s)
@@ -125,7 +128,8 @@ void log_segment_indexed(struct log *l, struct segment *s, const struct batch *b
 		s->max_ts_offset = last;
 	}
 	/* An index that cannot be opened now stays sparser, which is legal; the roll will say why. */
-	if (l->since_index > l->config.index_interval_bytes && log_open_indexes(l) == 0 && !index_full(l)) {
+	if (l->since_index > l->config.index_interval_bytes && log_open_indexes(l) == 0
+		&& !index_full(l)) {
 		put32(e, (uint32_t)(last - s->base));
 		put32(e + 4, (uint32_t)position);
 		indexfile_add(&l->index, e, last, l->config.segment_index_bytes);
@@ -154,7 +158,8 @@ int log_segment_times(struct log *l, struct segment *s)
 	fd = openat(l->dirfd, log_path(l, s->base, ".timeindex", path), O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : log_fail(l, path, -1, "open");
-	off_t at = fstat(fd, &st) < 0 ? -1 : st.st_size / TIMEINDEX_ENTRY * TIMEINDEX_ENTRY - TIMEINDEX_ENTRY;
+	off_t at = fstat(fd, &st) < 0 ? -1
+		: st.st_size / TIMEINDEX_ENTRY * TIMEINDEX_ENTRY - TIMEINDEX_ENTRY;
 	if (at >= 0 && pread(fd, e, sizeof e, at) == sizeof e) {
 		s->max_ts = (int64_t)get64(e);
 		s->max_ts_offset = s->base + (int64_t)get32(e + 8);
@@ -180,7 +185,7 @@ int log_trim_indexes(struct log *l)
 	return 0;
 }
 
-/* --- rolling -------------------------------------------------------------------------------------------------------------- */
+/* --- rolling ---------------------------------------------------------------------------------- */
 
 static int64_t waited_ms(struct log *l, struct segment *s, int64_t now_ms, int64_t max_timestamp)
 {
@@ -199,7 +204,8 @@ bool log_should_roll(struct log *l, const struct batch *b, int64_t pending, int6
 	if (!bytes)
 		return false;
 	return bytes > c->segment_bytes - batch_bytes(b) ||
-	       waited_ms(l, s, now_ms, b->max_timestamp) > c->segment_ms - c->segment_jitter_ms || index_full(l);
+	       waited_ms(l, s, now_ms, b->max_timestamp) > c->segment_ms - c->segment_jitter_ms
+	       	|| index_full(l);
 }
 
 int log_roll(struct log *l, int64_t base, int64_t now_ms)

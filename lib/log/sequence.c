@@ -1,4 +1,5 @@
-/* Duplicates and sequence numbers: ProducerAppendInfo.maybeValidateDataBatch, UnifiedLog.analyzeAndValidateProducerState. */
+/* Duplicates and sequence numbers: ProducerAppendInfo.maybeValidateDataBatch,
+ * UnifiedLog.analyzeAndValidateProducerState. */
 #include "log/internal.h"
 
 static bool same_batch(const struct producer_batch *m, int32_t first, int32_t last)
@@ -28,7 +29,8 @@ static bool in_order(const struct producer *p, const struct batch *b)
 	return (int64_t)last + 1 == b->base_sequence || (last == INT32_MAX && b->base_sequence == 0);
 }
 
-enum log_sequence log_check_sequence(const struct log *l, const struct batch *b, struct log_duplicate *dup)
+enum log_sequence log_check_sequence(const struct log *l, const struct batch *b,
+	struct log_duplicate *dup)
 {
 	if (b->producer_id < 0)
 		return LOG_SEQ_OK;

@@ -56,7 +56,8 @@ int snapfile_format(const struct producers *s, struct buf *out)
 int snapfile_check(const void *from, size_t n)
 {
 	const uint8_t *p = from;
-	if (n < SNAPFILE_HEADER || get16(p) != 1 || crc32c(0, p + CRC_FROM, n - CRC_FROM) != get32(p + 2) ||
+	if (n < SNAPFILE_HEADER || get16(p) != 1 || crc32c(0, p + CRC_FROM,
+		n - CRC_FROM) != get32(p + 2) ||
 	    get32(p + 6) > INT32_MAX || (uint64_t)get32(p + 6) * SNAPFILE_ENTRY + SNAPFILE_HEADER != n) {
 		errno = EBADMSG;
 		return -1;
@@ -77,5 +78,6 @@ void snapfile_entry(const void *from, int i, struct producer *p)
 		return;
 	p->n = 1;
 	p->batch[0] = (struct producer_batch){.last_offset = last_offset, .timestamp = p->last_timestamp,
-	                                      .last_sequence = (int32_t)get32(e + 10), .delta = (int32_t)get32(e + 22)};
+	                                      .last_sequence = (int32_t)get32(e + 10),
+	                                      	.delta = (int32_t)get32(e + 22)};
 }

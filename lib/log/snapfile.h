@@ -1,7 +1,7 @@
 /* The bytes of a producer snapshot (Kafka's ProducerSnapshot.json):
- *   i16 version 1 | u32 crc32c of all after it | i32 entries | entries of 46 bytes, ours by rising id:
- *   i64 id | i16 epoch | i32 last sequence | i64 last offset | i32 offset delta | i64 timestamp | i32 coordinator epoch |
- *   i64 first offset of the open transaction, -1 none
+ *   i16 version 1 | u32 crc32c of all after it | i32 entries | entries of 46 bytes, ours by rising
+ *   id: i64 id | i16 epoch | i32 last sequence | i64 last offset | i32 offset delta | i64 timestamp
+ *   | i32 coordinator epoch | i64 first offset of the open transaction, -1 none
  */
 #ifndef LOG_SNAPFILE_H
 #define LOG_SNAPFILE_H

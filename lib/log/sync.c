@@ -29,7 +29,8 @@ void log_synced(struct log *l, int64_t up_to)
 {
 	if (up_to > l->end)
 		up_to = l->end;
-	/* a sync that was asked for before the roll knew nothing of the indexes; only data after it proves the order */
+	/* a sync that was asked for before the roll knew nothing of the indexes; only data after it proves
+	 * the order */
 	while (l->rolled && l->rolled->end < up_to) {
 		struct rolled *r = l->rolled;
 		for (int i = 0; i < 4; i++)

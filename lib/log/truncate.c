@@ -1,4 +1,5 @@
-/* Leader epochs and truncation (UnifiedLog.truncateTo, truncateFullyAndStartAt; LeaderEpochFileCache). */
+/* Leader epochs and truncation (UnifiedLog.truncateTo, truncateFullyAndStartAt;
+ * LeaderEpochFileCache). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -54,7 +55,8 @@ int log_mark_deleted(struct log *l, int i)
 	int64_t base = l->segments[i].base;
 	if (log_segment_rename(l, base, "", ".deleted") < 0)
 		return -1;
-	if (renameat(l->dirfd, log_path(l, base, ".snapshot", a), l->dirfd, log_path(l, base, ".snapshot.deleted", b)) < 0 &&
+	if (renameat(l->dirfd, log_path(l, base, ".snapshot", a), l->dirfd,
+		log_path(l, base, ".snapshot.deleted", b)) < 0 &&
 	    errno != ENOENT)
 		return log_fail(l, a, -1, "rename");
 	l->deleted_files = true;
@@ -129,7 +131,8 @@ static int cut_active(struct log *l, int64_t *to)
 	return find_max_time(l);
 }
 
-/* Drops whole segments from the newest down, so that a crash in between leaves a log without holes. */
+/* Drops whole segments from the newest down, so that a crash in between leaves a log without
+ * holes. */
 static int drop_from(struct log *l, int first)
 {
 	for (int i = l->segments_n - 1; i >= first; i--) {
@@ -157,7 +160,8 @@ int log_truncate(struct log *l, int64_t to)
 	l->broken = true;
 	int keep = log_segment_find(l, to);
 	if (drop_from(l, keep + 1) < 0 || (l->segments[keep].max_ts == LOG_UNKNOWN &&
-	                                   log_segment_times(l, l->segments + keep) < 0) || cut_active(l, &to) < 0)
+	                                   log_segment_times(l, l->segments + keep) < 0)
+	                                   	|| cut_active(l, &to) < 0)
 		return -1;
 	forget_rolled(l, l->segments[keep].base);
 	l->end = to;

@@ -1,5 +1,6 @@
 /* .txnindex: one entry an aborted transaction (Kafka's TransactionIndex, AbortedTxn.json).
- *   i16 version 0 | i64 producer id | i64 first offset | i64 last offset: the marker's | i64 last stable offset then   = 34 bytes
+ *   i16 version 0 | i64 producer id | i64 first offset | i64 last offset: the marker's | i64 last
+ *   stable offset then = 34 bytes
  */
 #include "log/txnindex.h"
 
@@ -76,7 +77,8 @@ int txnindex_cut(struct log *l, int64_t offset)
 		return errno == ENOENT ? 0 : -1;
 	int64_t keep = 0;
 	for (; keep < l->txn_bytes; keep += TXNINDEX_ENTRY)
-		if (pread(l->txn_fd, e, sizeof e, keep) != sizeof e || txnindex_parse(&t, e) < 0 || t.last >= offset)
+		if (pread(l->txn_fd, e, sizeof e, keep) != sizeof e || txnindex_parse(&t, e) < 0
+			|| t.last >= offset)
 			break;
 	if (keep == l->txn_bytes)
 		return 0;

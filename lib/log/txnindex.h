@@ -7,5 +7,6 @@ enum { TXNINDEX_ENTRY = 34 };
 struct txnindex_entry {
 	int64_t producer_id, first, last, stable;
 };
-int txnindex_parse(struct txnindex_entry *t, const uint8_t *entry);  /* -1 EBADMSG: unknown version */
+/* -1 EBADMSG: unknown version */
+int txnindex_parse(struct txnindex_entry *t, const uint8_t *entry);
 #endif

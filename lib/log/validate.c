@@ -34,17 +34,20 @@ static void check_frame(const void *records, size_t n, struct batch *b, struct l
 	if (n < BATCH_HEADER) {
 		fail(v, INVALID_RECORD, "Produce requests must have exactly one record batch per partition");
 	} else if (p[16] != 2) {
-		fail(v, INVALID_RECORD, "Produce requests are only allowed to contain record batches with magic version 2");
+		fail(v, INVALID_RECORD,
+			"Produce requests are only allowed to contain record batches with magic version 2");
 	} else if (batch_parse(b, p, n) < 0) {
 		fail(v, CORRUPT_MESSAGE, "Record batch size is less than the minimum");
 	} else if (batch_bytes(b) > (int64_t)n) {
 		fail(v, INVALID_RECORD, "Produce requests must have exactly one record batch per partition");
 	} else if (batch_bytes(b) < (int64_t)n) {
-		fail(v, INVALID_RECORD, "Produce requests are only allowed to contain exactly one record batch per partition");
+		fail(v, INVALID_RECORD,
+			"Produce requests are only allowed to contain exactly one record batch per partition");
 	}
 }
 
-/* LogValidator.validateBatch for AppendOrigin.CLIENT, and the base offset of UnifiedLog.analyzeAndValidateRecords. */
+/* LogValidator.validateBatch for AppendOrigin.CLIENT, and the base offset of
+ * UnifiedLog.analyzeAndValidateRecords. */
 static void check_client(const struct batch *b, struct log_verdict *v)
 {
 	int64_t span = (int64_t)b->last_offset_delta + 1;
@@ -75,7 +78,8 @@ static bool out_of_range(int64_t timestamp, const struct log_rules *r, int64_t n
 }
 
 /* validateKey, validateTimestamp. */
-static void check_record(const struct batch *b, const struct record *rec, int32_t index, const struct log_rules *r,
+static void check_record(const struct batch *b, const struct record *rec, int32_t index,
+	const struct log_rules *r,
                          int64_t now_ms, struct log_verdict *v)
 {
 	if (r->compact && rec->key.n < 0)
@@ -87,7 +91,8 @@ static void check_record(const struct batch *b, const struct record *rec, int32_
 		            "Invalid timestamp type: producer should not set timestamp type to LogAppendTime");
 }
 
-void log_validate_records(const struct batch *b, const void *records, size_t n, const struct log_rules *r,
+void log_validate_records(const struct batch *b, const void *records, size_t n,
+	const struct log_rules *r,
                           int64_t now_ms, struct log_verdict *v, int64_t *max_timestamp)
 {
 	struct record rec;
@@ -113,10 +118,12 @@ void log_validate_records(const struct batch *b, const void *records, size_t n, 
 		fail(v, INVALID_RECORD, "Records do not match the declared count and size of the batch");
 }
 
-static void check_plain(const struct log_rules *r, int64_t now_ms, const void *p, struct batch *b, struct log_verdict *v)
+static void check_plain(const struct log_rules *r, int64_t now_ms, const void *p, struct batch *b,
+	struct log_verdict *v)
 {
 	int64_t max;
-	log_validate_records(b, (const char *)p + BATCH_HEADER, (size_t)batch_bytes(b) - BATCH_HEADER, r, now_ms, v, &max);
+	log_validate_records(b, (const char *)p + BATCH_HEADER, (size_t)batch_bytes(b) - BATCH_HEADER, r,
+		now_ms, v, &max);
 	if (v->error || r->log_append_time)
 		return;
 	/* Kafka sets the header right when the producer was wrong (setMaxTimestamp) */
@@ -127,7 +134,8 @@ static void check_plain(const struct log_rules *r, int64_t now_ms, const void *p
 	}
 }
 
-/* A compressed batch is opened, by recode, only when a rule must see inside; its header is believed otherwise. */
+/* A compressed batch is opened, by recode, only when a rule must see inside; its header is believed
+ * otherwise. */
 static bool must_open(const struct log_rules *r, int64_t now_ms, const struct batch *b)
 {
 	int codec = b->attributes & BATCH_CODEC;
@@ -135,11 +143,13 @@ static bool must_open(const struct log_rules *r, int64_t now_ms, const struct ba
 		return true;
 	if (!codec)
 		return false;
-	return r->compact || (!r->log_append_time && (r->before_max_ms != INT64_MAX || out_of_range(b->max_timestamp, r, now_ms))) ||
+	return r->compact || (!r->log_append_time && (r->before_max_ms != INT64_MAX
+		|| out_of_range(b->max_timestamp, r, now_ms))) ||
 	       b->attributes & BATCH_LOG_APPEND_TIME;
 }
 
-void log_validate(const void *records, size_t n, const struct log_rules *r, int64_t now_ms, struct batch *b,
+void log_validate(const void *records, size_t n, const struct log_rules *r, int64_t now_ms,
+	struct batch *b,
                   struct log_verdict *v)
 {
 	*v = (struct log_verdict){0};
