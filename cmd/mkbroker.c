@@ -17,13 +17,14 @@
 #include "base/atomicfile.h"
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "log/metaproperties.h"
 #include "meta/config.h"
 
 #define USAGE "mkbroker [ -n ] [ -u ] [ -a host ] [ -p port ] [ -i node.id ] [ -k cluster.id ] " \
 	"[ -c key=value ]... dir"
 char const *PROG = "mkbroker";
 
-enum { SETTINGS_MAX = 256, VALUE_MAX = 4096, META_MAX = 65536 };
+enum { SETTINGS_MAX = 256, VALUE_MAX = 4096 };
 
 static struct { const char *key, *value; } settings[SETTINGS_MAX];
 static int settings_n;
@@ -151,15 +152,6 @@ static void make_env(const char *env)
 
 /* --- the parts of a node's directory --- */
 
-static char *property(const char *p, const char *key)
-{
-	size_t n = strlen(key);
-	for (; *p; p += strcspn(p, "\n"), p += *p == '\n')
-		if (!strncmp(p, key, n) && p[n] == '=')
-			return text("%.*s", (int)strcspn(p + n + 1, "\r\n"), p + n + 1);
-	return NULL;
-}
-
 static bool is_empty(const char *name)
 {
 	struct dirent *e;
@@ -172,48 +164,64 @@ static bool is_empty(const char *name)
 	return entries == 0;
 }
 
-static char *read_meta(const char *log)
+/* What a log directory says of itself: false when there is none, or an empty one. */
+static bool read_meta(struct metaproperties *m, const char *log)
 {
-	char *p;
-	size_t n;
 	int fd = open(log, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0 && errno == ENOENT) return NULL;
+	if (fd < 0 && errno == ENOENT) return false;
 	if (fd < 0) strerr_diefusys(111, "open directory ", log);
-	int r = atomicfile_read(fd, "meta.properties", META_MAX, &p, &n);
-	if (r < 0 && errno != ENOENT) strerr_diefusys(111, "read ", log, "/meta.properties");
+	int r = metaproperties_read(m, fd);
 	close(fd);
-	return r < 0 ? NULL : p;
+	if (!r && (m->version != 1 || m->node_id < 0 || !*m->cluster_id))
+		strerr_dief(1, log, "/meta.properties is not of a Kafka node with KRaft");
+	if (r < 0 && errno != ENOENT) strerr_diefsys(1, "unable to use ", log, "/meta.properties");
+	if (r < 0 && !is_empty(log)) strerr_dief(1, log, " is not empty and has no meta.properties");
+	return !r;
+}
+
+static void write_meta(const struct metaproperties *m, const char *log)
+{
+	if (dry) {
+		printf("file\t%s/" METAPROPERTIES_FILE "\tnode.id=%d cluster.id=%s\n", log, m->node_id,
+		       m->cluster_id);
+		return;
+	}
+	int fd = open(log, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0) strerr_diefusys(111, "open directory ", log);
+	if (metaproperties_write(m, fd) < 0)
+		strerr_diefusys(111, "write ", log, "/" METAPROPERTIES_FILE);
+	close(fd);
+}
+
+/* The last part of the directory's name where that is a number, else 1. */
+static int32_t id_by_name(void)
+{
+	const char *name = strrchr(dir, '/') + 1;
+	size_t n = strspn(name, "0123456789");
+	return n && n < 10 && !name[n] ? atoi(name) : 1;
 }
 
 /* Makes or adopts log/: its meta.properties, written once, says who the node is. Sets node.id. */
 static void make_log(const char *log, const char *node_id, const char *cluster_id)
 {
-	char *meta = read_meta(log), *directory_id = NULL, random[UUID_TEXT];
+	struct metaproperties m = {.version = 1};
 	struct uuid u;
-	if (!meta && !is_empty(log)) strerr_dief(1, log, " is not empty and has no meta.properties");
-	if (meta) {
-		const char *version = property(meta, "version"), *id = property(meta, "node.id");
-		const char *cluster = property(meta, "cluster.id");
-		if (!version || strcmp(version, "1") || !id || !cluster)
-			strerr_dief(1, log, "/meta.properties is not of a Kafka node with KRaft");
-		if (node_id && strcmp(node_id, id)) strerr_dief(1, log, " belongs to node.id ", id);
-		if (cluster_id && strcmp(cluster_id, cluster))
-			strerr_dief(1, log, " belongs to cluster.id ", cluster);
-		node_id = id;
-		cluster_id = cluster;
-		directory_id = property(meta, "directory.id");
+	if (read_meta(&m, log)) {
+		if (node_id && atoi(node_id) != m.node_id)
+			strerr_dief(1, log, " belongs to node.id ", text("%d", m.node_id));
+		if (cluster_id && strcmp(cluster_id, m.cluster_id))
+			strerr_dief(1, log, " belongs to cluster.id ", m.cluster_id);
+	} else {
+		m.node_id = node_id ? atoi(node_id) : id_by_name();
+		if (!cluster_id && uuid_random(&u) < 0) strerr_diefusys(111, "read random bytes");
+		if (cluster_id) strcpy(m.cluster_id, cluster_id);
+		else uuid_text(&u, m.cluster_id);
 	}
-	set("node.id", node_id ? node_id : strspn(strrchr(dir, '/') + 1, "0123456789") ==
-	    strlen(strrchr(dir, '/') + 1) ? strrchr(dir, '/') + 1 : "1");
+	set("node.id", text("%d", m.node_id));
 	make_directory(log, 0755);
-	if (directory_id) return;
-	if (!cluster_id) {
-		if (uuid_random(&u) < 0) strerr_diefusys(111, "read random bytes");
-		cluster_id = text("%s", uuid_text(&u, random));
-	}
-	if (uuid_random(&u) < 0) strerr_diefusys(111, "read random bytes");
-	make_file(log, "meta.properties", text("version=1\ncluster.id=%s\nnode.id=%s\ndirectory.id=%s\n",
-	          cluster_id, setting("node.id"), uuid_text(&u, random)));
+	if (!uuid_is_zero(&m.directory_id)) return;
+	if (uuid_random(&m.directory_id) < 0) strerr_diefusys(111, "read random bytes");
+	write_meta(&m, log);
 }
 
 /* run/: sockets, the page and the live service tree, on tmpfs so that a full disk stops no restart.
