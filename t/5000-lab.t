@@ -76,7 +76,7 @@ ok 'stop' lab stop -d "$lab"
 
 exits 'more than one node' 100 lab start -d "$lab" -n 3
 like 'is one line' "$(cat "$tmp/.out")" $'^lab: [^\n]*$'
-for bad in '' 'fly' 'kill' 'up' 'start -z' 'stop now' 'start -p x -d /nonexistent/x' 'kill 1 a b'; do
+for bad in '' 'fly' 'kill' 'up' 'start -z' 'stop now' "start -p x -d $tmp/x" 'kill 1 a b'; do
 	# shellcheck disable=SC2086
 	exits "usage: lab $bad" 100 lab $bad
 done
