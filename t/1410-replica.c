@@ -18,12 +18,12 @@ static void alone(void)
 	struct replica_wait a, b, c;
 	int32_t self = 1;
 	replica_init(&r, self);
-	replica_opened(&r, 3, 10, 7, INT64_MAX);
+	replica_opened(&r, 3, 10, 7);
 	is_int(r.high_watermark, 7, "the high watermark from before");
 	is_int(replica_lead(&r, 4, &self, 1, &self, 1), 0, "leader");
 	is_int(r.high_watermark, 10, "alone in the ISR: all that is flushed is committed");
 	is_int(r.epoch_start, 10, "the epoch begins at the log end");
-	replica_appended(&r, 15, INT64_MAX);
+	replica_appended(&r, 15);
 	is_int(r.high_watermark, 10, "appended is not committed");
 	is_int(replica_park(&r, &a, REPLICA_COMMITTED, 15, 1000), 0, "park");
 	replica_park(&r, &b, REPLICA_COMMITTED, 12, 900);
@@ -44,11 +44,13 @@ static void alone(void)
 	replica_log_start(&r, 5);
 	is_int(done(&r), 0, "trimmed");
 	replica_flushed(&r, 15);
-	replica_appended(&r, 20, 16);
+	replica_appended(&r, 20);
 	replica_flushed(&r, 20);
-	is_int(r.last_stable, 16, "an open transaction holds the last stable offset");
-	replica_appended(&r, 21, INT64_MAX);
-	is_int(r.last_stable, 20, "until it ends");
+	is_int(r.last_stable, 5, "the last stable offset waits to be told");
+	replica_stable(&r, 16);
+	is_int(r.last_stable, 16, "an open transaction holds it back");
+	replica_stable(&r, 20);
+	replica_appended(&r, 21);
 	replica_park(&r, &a, REPLICA_COMMITTED, 21, 3000);
 	replica_park(&r, &b, REPLICA_COMMITTED, 21, 3000);
 	replica_park(&r, &c, REPLICA_COMMITTED, 21, 3000);
@@ -58,14 +60,15 @@ static void alone(void)
 	is_int(done(&r), WIRE_NOT_LEADER_OR_FOLLOWER, "for each that was not cancelled");
 	is_int(done(&r), NOTHING, "and no other");
 	is_int(replica_next_tick(&r), INT64_MAX, "no deadline is left");
-	replica_cut(&r, 18, INT64_MAX);
-	is_int(r.high_watermark, 18, "a follower is cut");
-	replica_appended(&r, 25, INT64_MAX);
+	replica_cut(&r, 18);
+	ok(r.high_watermark == 18 && r.last_stable == 18, "a follower is cut");
+	replica_appended(&r, 25);
 	replica_told(&r, 24);
 	is_int(r.high_watermark, 18, "a follower commits what it has on disk");
 	replica_flushed(&r, 25);
 	replica_told(&r, 24);
 	is_int(r.high_watermark, 24, "as far as its leader did");
+	replica_stable(&r, 24);
 	struct page_slot s;
 	replica_slot(&r, &s);
 	ok(s.role == PAGE_FOLLOWER && s.epoch == 5 && s.log_end == 25 && s.flushed == 25
@@ -80,7 +83,7 @@ static void three(void)
 	int32_t all[] = {2, 1, 3};
 	replica_init(&r, 1);
 	r.min_insync = 2;
-	replica_opened(&r, 0, 10, 4, INT64_MAX);
+	replica_opened(&r, 0, 10, 4);
 	replica_lead(&r, 1, all, 3, all, 3);
 	is_int(r.high_watermark, 4, "followers are not known yet");
 	replica_progress(&r, 2, 10, 0);
@@ -88,7 +91,7 @@ static void three(void)
 	is_int(r.high_watermark, 4, "one of two");
 	replica_progress(&r, 3, 8, 0);
 	is_int(r.high_watermark, 8, "the slowest decides");
-	replica_appended(&r, 12, INT64_MAX);
+	replica_appended(&r, 12);
 	replica_flushed(&r, 12);
 	replica_park(&r, &a, REPLICA_COMMITTED, 10, 100);
 	int32_t two[] = {1, 2};
@@ -108,7 +111,7 @@ static void three(void)
 	replica_progress(&r, 3, 12, 7);
 	is_int(done(&r), 0, "all did");
 	replica_lead(&r, 2, all, 3, all, 3);
-	replica_appended(&r, 14, INT64_MAX);
+	replica_appended(&r, 14);
 	replica_flushed(&r, 14);
 	is_int(r.high_watermark, 12, "a new epoch asks all followers again");
 	is_int(r.epoch_start, 12, "it began where it was");
@@ -124,7 +127,7 @@ enum { NODES = 4, WAITS = 4000 };
 struct model {
 	bool leader, known[NODES], isr[NODES], replica[NODES];
 	int32_t epoch;
-	int64_t log_start, log_end, flushed, hw, unstable, end[NODES], start[NODES], now;
+	int64_t log_start, log_end, flushed, hw, stable, end[NODES], start[NODES], now;
 	int min_insync;
 	struct parked {
 		struct replica_wait w;
@@ -194,9 +197,8 @@ static long compare(struct replica *r, struct model *m, int fail, bool tick)
 	}
 	for (int i = 0; i < m->waits_n; i++)
 		bad += want[i] != NOTHING;
-	int64_t stable = m->hw < m->unstable ? m->hw : m->unstable;
 	bad += r->high_watermark != m->hw || r->flushed != m->flushed || r->log_end != m->log_end;
-	bad += r->last_stable != (stable < m->log_start ? m->log_start : stable);
+	bad += r->last_stable != (m->stable < m->log_start ? m->log_start : m->stable);
 	bad += r->log_start != m->log_start || r->epoch != m->epoch;
 	bad += (r->role == PAGE_LEADER) != m->leader;
 	return bad;
@@ -239,12 +241,10 @@ static long one_event(struct replica *r, struct model *m)
 {
 	int fail = 0, node = 1 + (int)tap_random(NODES - 1);
 	bool tick = false;
-	switch (tap_random(12)) {
+	switch (tap_random(13)) {
 	case 0: case 1:
 		m->log_end += (int64_t)tap_random(10);
-		if (tap_random(3) == 0) m->unstable = m->log_end - (int64_t)tap_random(9);
-		else m->unstable = INT64_MAX;
-		replica_appended(r, m->log_end, m->unstable);
+		replica_appended(r, m->log_end);
 		break;
 	case 2: case 3:
 		m->flushed += (int64_t)tap_random((uint64_t)(m->log_end - m->flushed) + 1);
@@ -285,6 +285,10 @@ static long one_event(struct replica *r, struct model *m)
 	case 11:
 		park(r, m);
 		break;
+	case 12:
+		m->stable += (int64_t)tap_random((uint64_t)(m->hw - m->stable) + 1);
+		replica_stable(r, m->stable);
+		break;
 	}
 	return compare(r, m, fail, tick);
 }
@@ -297,11 +301,10 @@ static void random_events(void)
 	for (int round = 0; round < 200 && !bad; round++) {
 		struct replica r;
 		memset(&m, 0, sizeof m);
-		m.unstable = INT64_MAX;
 		m.epoch = -1;
 		replica_init(&r, 0);
 		r.min_insync = m.min_insync = 1 + (int)tap_random(3);
-		replica_opened(&r, 0, 0, 0, INT64_MAX);
+		replica_opened(&r, 0, 0, 0);
 		for (int i = 0; i < 1000 && !bad; i++, events++)
 			bad += one_event(&r, &m);
 		parked += m.waits_n;

@@ -11,7 +11,7 @@ void replica_init(struct replica *r, int32_t self)
 {
 	*r = (struct replica){
 		.self = self, .role = PAGE_OFFLINE, .epoch = -1, .min_insync = 1,
-		.first_unstable = INT64_MAX, .changed = true,
+		.changed = true,
 	};
 }
 
@@ -72,8 +72,7 @@ static void settle(struct replica *r)
 {
 	if (r->role == PAGE_LEADER)
 		move(r, &r->high_watermark, most(r->high_watermark, committed(r)));
-	int64_t stable = least(r->high_watermark, r->first_unstable);
-	move(r, &r->last_stable, most(stable, r->log_start));
+	move(r, &r->last_stable, most(least(r->last_stable, r->high_watermark), r->log_start));
 	assert(r->log_start <= r->last_stable && r->last_stable <= r->high_watermark);
 	assert(r->high_watermark <= r->flushed && r->flushed <= r->log_end);
 	if (r->role != PAGE_LEADER) return;
@@ -83,14 +82,12 @@ static void settle(struct replica *r)
 	waits_reached(r, REPLICA_TRIMMED, replica_low_watermark(r), 0);
 }
 
-void replica_opened(struct replica *r, int64_t log_start, int64_t log_end, int64_t high_watermark,
-                    int64_t first_unstable)
+void replica_opened(struct replica *r, int64_t log_start, int64_t log_end, int64_t high_watermark)
 {
 	assert(0 <= log_start && log_start <= log_end);
 	r->log_start = log_start;
 	r->log_end = r->flushed = log_end;
 	r->high_watermark = least(most(high_watermark, log_start), log_end);
-	r->first_unstable = first_unstable;
 	r->changed = true;
 	settle(r);
 }
@@ -155,10 +152,9 @@ void replica_offline(struct replica *r, int error)
 	r->changed = true;
 }
 
-void replica_appended(struct replica *r, int64_t log_end, int64_t first_unstable)
+void replica_appended(struct replica *r, int64_t log_end)
 {
 	assert(log_end >= r->log_end);
-	r->first_unstable = first_unstable;
 	move(r, &r->log_end, log_end);
 	settle(r);
 }
@@ -177,6 +173,12 @@ void replica_log_start(struct replica *r, int64_t log_start)
 	settle(r);
 }
 
+void replica_stable(struct replica *r, int64_t last_stable)
+{
+	assert(last_stable <= r->high_watermark);
+	move(r, &r->last_stable, most(last_stable, r->log_start));
+}
+
 void replica_progress(struct replica *r, int32_t id, int64_t flushed, int64_t log_start)
 {
 	struct replica_member *m = (struct replica_member *)member(r, id);
@@ -193,10 +195,9 @@ void replica_told(struct replica *r, int64_t high_watermark)
 	settle(r);
 }
 
-void replica_cut(struct replica *r, int64_t log_end, int64_t first_unstable)
+void replica_cut(struct replica *r, int64_t log_end)
 {
 	assert(r->role == PAGE_FOLLOWER);
-	r->first_unstable = first_unstable;
 	move(r, &r->log_end, log_end);
 	move(r, &r->flushed, least(r->flushed, log_end));
 	move(r, &r->high_watermark, least(r->high_watermark, log_end));

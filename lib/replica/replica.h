@@ -47,7 +47,6 @@ struct replica {
 	enum page_role role;         /* PAGE_OFFLINE at first */
 	int32_t epoch;
 	int64_t epoch_start, log_start, log_end, flushed, high_watermark, last_stable;
-	int64_t first_unstable;      /* of the log: INT64_MAX when no transaction is open */
 	int min_insync;              /* min.insync.replicas; the owner sets it */
 	struct replica_member *members;   /* the others; owned */
 	int members_n;
@@ -61,8 +60,7 @@ void replica_free(struct replica *r);          /* nothing may be parked */
 
 /* The log was opened: everything in it is flushed. The high watermark known from before is
  * brought between log start and end. */
-void replica_opened(struct replica *r, int64_t log_start, int64_t log_end, int64_t high_watermark,
-                    int64_t first_unstable);
+void replica_opened(struct replica *r, int64_t log_start, int64_t log_end, int64_t high_watermark);
 /* Leader in `epoch`, with these replicas and this in-sync set; again for a new set. A new epoch
  * begins at the log end and forgets what followers were known to have. -1 ENOMEM, nothing
  * changed. */
@@ -72,14 +70,17 @@ int replica_lead(struct replica *r, int32_t epoch, const int32_t *replicas, int 
 void replica_follow(struct replica *r, int32_t epoch);
 void replica_offline(struct replica *r, int error);
 
-void replica_appended(struct replica *r, int64_t log_end, int64_t first_unstable);
+void replica_appended(struct replica *r, int64_t log_end);
 void replica_flushed(struct replica *r, int64_t up_to);
 void replica_log_start(struct replica *r, int64_t log_start);   /* at most the high watermark */
+/* The log's last stable offset under the high watermark: no open transaction below it. The owner
+ * tells it after whatever moved the high watermark, before it publishes. */
+void replica_stable(struct replica *r, int64_t last_stable);
 /* Leader: replica `id` asked for records from `flushed` on. A replica that is none is ignored. */
 void replica_progress(struct replica *r, int32_t id, int64_t flushed, int64_t log_start);
 /* Follower: the leader said its high watermark; the log was cut or begun anew at an offset. */
 void replica_told(struct replica *r, int64_t high_watermark);
-void replica_cut(struct replica *r, int64_t log_end, int64_t first_unstable);
+void replica_cut(struct replica *r, int64_t log_end);
 
 int replica_isr_n(const struct replica *r);               /* this node counted */
 int64_t replica_low_watermark(const struct replica *r);   /* the least log start of all replicas */
