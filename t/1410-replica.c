@@ -20,9 +20,9 @@ static void alone(void)
 	replica_init(&r, self);
 	replica_opened(&r, 3, 10, 7);
 	is_int(r.high_watermark, 7, "the high watermark from before");
-	is_int(replica_lead(&r, 4, &self, 1, &self, 1), 0, "leader");
+	is_int(replica_lead(&r, 4, r.log_end, &self, 1, &self, 1), 0, "leader");
 	is_int(r.high_watermark, 10, "alone in the ISR: all that is flushed is committed");
-	is_int(r.epoch_start, 10, "the epoch begins at the log end");
+	is_int(r.epoch_start, 10, "where the epoch began");
 	replica_appended(&r, 15);
 	is_int(r.high_watermark, 10, "appended is not committed");
 	is_int(replica_park(&r, &a, REPLICA_COMMITTED, 15, 1000), 0, "park");
@@ -84,7 +84,7 @@ static void three(void)
 	replica_init(&r, 1);
 	r.min_insync = 2;
 	replica_opened(&r, 0, 10, 4);
-	replica_lead(&r, 1, all, 3, all, 3);
+	replica_lead(&r, 1, r.log_end, all, 3, all, 3);
 	is_int(r.high_watermark, 4, "followers are not known yet");
 	replica_progress(&r, 2, 10, 0);
 	replica_progress(&r, 9, 10, 0);
@@ -95,11 +95,11 @@ static void three(void)
 	replica_flushed(&r, 12);
 	replica_park(&r, &a, REPLICA_COMMITTED, 10, 100);
 	int32_t two[] = {1, 2};
-	replica_lead(&r, 1, all, 3, two, 2);
+	replica_lead(&r, 1, r.log_end, all, 3, two, 2);
 	is_int(r.high_watermark, 10, "the slowest is out of the ISR");
 	is_int(done(&r), 0, "two are enough");
 	replica_park(&r, &a, REPLICA_COMMITTED, 12, 100);
-	replica_lead(&r, 1, all, 3, two, 1);
+	replica_lead(&r, 1, r.log_end, all, 3, two, 1);
 	is_int(done(&r), WIRE_NOT_ENOUGH_REPLICAS_AFTER_APPEND, "one is not");
 	is_int(r.high_watermark, 12, "though it commits");
 	is_int(replica_isr_n(&r), 1, "size of the set");
@@ -110,11 +110,11 @@ static void three(void)
 	is_int(done(&r), NOTHING, "every one");
 	replica_progress(&r, 3, 12, 7);
 	is_int(done(&r), 0, "all did");
-	replica_lead(&r, 2, all, 3, all, 3);
+	replica_lead(&r, 2, r.log_end, all, 3, all, 3);
 	replica_appended(&r, 14);
 	replica_flushed(&r, 14);
 	is_int(r.high_watermark, 12, "a new epoch asks all followers again");
-	is_int(r.epoch_start, 12, "it began where it was");
+	is_int(r.epoch_start, 12, "and began later");
 	replica_park(&r, &a, REPLICA_COMMITTED, 14, 100);
 	replica_offline(&r, WIRE_KAFKA_STORAGE_ERROR);
 	is_int(done(&r), WIRE_KAFKA_STORAGE_ERROR, "offline");
@@ -220,7 +220,7 @@ static void lead(struct replica *r, struct model *m, int32_t epoch)
 	}
 	m->leader = true;
 	m->epoch = epoch;
-	replica_lead(r, epoch, replicas, n, isr, k);
+	replica_lead(r, epoch, m->log_end, replicas, n, isr, k);
 	model_settle(m);
 }
 

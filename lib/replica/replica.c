@@ -106,8 +106,8 @@ static const struct replica_member *member(const struct replica *r, int32_t id)
 	return NULL;
 }
 
-int replica_lead(struct replica *r, int32_t epoch, const int32_t *replicas, int replicas_n,
-                 const int32_t *isr, int isr_n)
+int replica_lead(struct replica *r, int32_t epoch, int64_t epoch_start, const int32_t *replicas,
+                 int replicas_n, const int32_t *isr, int isr_n)
 {
 	assert(epoch >= r->epoch);
 	struct replica_member *v = calloc((size_t)replicas_n + 1, sizeof *v);
@@ -125,8 +125,8 @@ int replica_lead(struct replica *r, int32_t epoch, const int32_t *replicas, int 
 	r->members = v;
 	r->members_n = n;
 	if (!again) {
-		if (epoch != r->epoch) r->epoch_start = r->log_end;
 		r->epoch = epoch;
+		r->epoch_start = epoch_start;
 		r->role = PAGE_LEADER;
 		r->changed = true;
 	}

@@ -61,11 +61,11 @@ void replica_free(struct replica *r);          /* nothing may be parked */
 /* The log was opened: everything in it is flushed. The high watermark known from before is
  * brought between log start and end. */
 void replica_opened(struct replica *r, int64_t log_start, int64_t log_end, int64_t high_watermark);
-/* Leader in `epoch`, with these replicas and this in-sync set; again for a new set. A new epoch
- * begins at the log end and forgets what followers were known to have. -1 ENOMEM, nothing
+/* Leader in `epoch`, which began at epoch_start, with these replicas and this in-sync set; again
+ * for a new set. A new epoch forgets what followers were known to have. -1 ENOMEM, nothing
  * changed. */
-int replica_lead(struct replica *r, int32_t epoch, const int32_t *replicas, int replicas_n,
-                 const int32_t *isr, int isr_n);
+int replica_lead(struct replica *r, int32_t epoch, int64_t epoch_start, const int32_t *replicas,
+                 int replicas_n, const int32_t *isr, int isr_n);
 /* What is parked fails: with NOT_LEADER_OR_FOLLOWER, or with error. */
 void replica_follow(struct replica *r, int32_t epoch);
 void replica_offline(struct replica *r, int error);
