@@ -1,13 +1,15 @@
 /* logappend: the only program that writes partitions. Options and the two ways to run. */
 #include "logappend.h"
 
+#include "daemon.h"
+
 #include <stdlib.h>
 #include <string.h>
 
 #include <skalibs/sgetopt.h>
 #include <skalibs/strerr.h>
 
-#define USAGE "logappend -d DIR [-f] [-0] [-k SEPARATOR] [-c NAME=VALUE] [-v]"
+#define USAGE "logappend | logappend -d DIR [-f] [-0] [-k SEPARATOR] [-c NAME=VALUE] [-v]"
 #define dieusage() strerr_dieusage(100, USAGE)
 
 char const *PROG = "logappend";
@@ -48,6 +50,8 @@ int main(int argc, char const *const *argv)
 {
 	subgetopt l = SUBGETOPT_ZERO;
 	struct standalone o = {.end = '\n'};
+	if (argc == 1)
+		return daemon_run();
 	log_config_default(&o.config);
 	for (int opt; (opt = subgetopt_r(argc, argv, "d:f0k:c:v", &l)) != -1;)
 		switch (opt) {

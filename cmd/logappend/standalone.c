@@ -71,7 +71,8 @@ static void tell(const struct standalone *o, bool last)
 	strerr_warni(text);
 }
 
-/* --- lines ---------------------------------------------------------------------------------------------------------------- */
+/* --- lines -------------------------------------------------------------------------------------
+ * --------------------------- */
 
 static struct buf batch;
 static struct batch_builder builder;
@@ -153,7 +154,8 @@ static void copy_lines(const struct standalone *o)
 	buf_free(&in);
 }
 
-/* --- batches -------------------------------------------------------------------------------------------------------------- */
+/* --- batches -----------------------------------------------------------------------------------
+ * --------------------------- */
 
 /* Bytes of whole batches at the front. */
 static size_t whole_batches(const struct standalone *o, const struct buf *in)
@@ -196,10 +198,12 @@ static void copy_batches(const struct standalone *o)
 	buf_free(&in);
 }
 
-/* --- the directory -------------------------------------------------------------------------------------------------------- */
+/* --- the directory -----------------------------------------------------------------------------
+ * --------------------------- */
 
-/* DIR itself is locked against a second logappend by flock, which leaves no file in it. Where DIR lies in a broker's log
- * directory, that one's .lock is taken too: nothing is ever written under a running broker. */
+/* DIR itself is locked against a second logappend by flock, which leaves no file in it. Where DIR
+ * lies in a broker's log directory, that one's .lock is taken too: nothing is ever written under
+ * a running broker. */
 static void lock(int parent, const char *name, const char *dir)
 {
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

@@ -1,0 +1,161 @@
+/* logappend as a daemon: the state of the one log directory it owns, and its steps, a file each. */
+#ifndef LOGAPPEND_DAEMON_H
+#define LOGAPPEND_DAEMON_H
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/arena.h"
+#include "base/map.h"
+#include "log/checkpoint.h"
+#include "log/log.h"
+#include "log/reader.h"
+#include "log/validate.h"
+#include "meta/config.h"
+#include "meta/follow.h"
+#include "meta/image.h"
+#include "meta/node.h"
+#include "page/page.h"
+#include "port/loop.h"
+#include "replica/replica.h"
+#include "wire/wire.h"
+
+struct part;                            /* one partition of a Produce request: produce.c */
+
+struct partition {
+	struct {
+		struct uuid topic_id;
+		int32_t index;
+	} key;
+	char *name;                     /* TOPIC-PARTITION, the directory */
+	char *topic;
+	struct log *log;                /* NULL: offline */
+	struct replica step;
+	uint32_t slot, layout_base;     /* published layout: layout_base + log_layout */
+	uint32_t layout;                /* as published last */
+	struct log_rules rules;
+	struct log_config config;
+	bool plain_delete;              /* cleanup.policy has delete */
+	int64_t delete_delay_ms;        /* file.delete.delay.ms */
+	bool full;                      /* the last append found no space: said once */
+	bool touched, dirty;            /* in node.touched, in node.dirty */
+	struct partition *next_touched, *next_dirty;
+	struct part *recoding, **recoding_end;   /* appends that wait for recode, in order */
+	struct port_timer timer;        /* the first deadline of what is parked */
+	struct log_reader *reader;      /* for replicas' fetches; NULL until one comes */
+	uint32_t reader_layout;
+	bool reader_known;
+};
+
+struct node {
+	struct meta_node me;
+	struct port_loop *loop;
+	struct meta_follow *follow;
+	struct meta_image *image;
+	struct page page;
+	int dirfd;                      /* log/ */
+	bool flush_os;                  /* odradek.flush=os */
+	bool clean;                     /* the last stop was a clean one */
+	int64_t clean_epoch;            /* broker epoch of its marker */
+	bool drop_cache;                /* a sync failed since the machine started */
+	bool serving, stopping;
+	struct map partitions;          /* by key */
+	struct partition *touched, *dirty;
+	struct checkpoint recovery_points, log_starts, high_watermarks;   /* as read at the start */
+	bool log_starts_changed;
+};
+extern struct node node;
+
+int daemon_run(void);                                   /* the exit code */
+void serve(void);                                       /* everything is loaded: open the port */
+/* In a child: FD becomes its 0 and 1. */
+void exec_coprocess(int fd, const char *program, const char *option) __attribute__((noreturn));
+void die_sync(const char *what) __attribute__((noreturn));   /* the disk said no to a sync: 102 */
+int64_t wall_ms(void);
+void say(const char *a, const char *b, const char *c);  /* one warning line; each may be NULL */
+
+/* --- partitions.c --- */
+struct partition *partition_get(const struct uuid *topic_id, int32_t index);   /* NULL: not here */
+struct partition *partition_open(const struct meta_topic *t, int32_t index);   /* NULL: no slot */
+void partition_role(struct partition *p, const struct meta_partition *m);      /* lead or follow */
+void partition_delete(struct partition *p);             /* its topic is gone */
+void partition_leave(struct partition *p);              /* clean stop: what is parked fails */
+int partition_close(struct partition *p);               /* its log; -1 it was said */
+void partition_offline(struct partition *p, const char *why);
+void partition_touch(struct partition *p);              /* publish it at the end of this turn */
+void partition_written(struct partition *p);            /* log end moved */
+void partition_watch(struct partition *p);              /* something was parked: arm the timer */
+void partitions_publish(void);                          /* end of turn: slots, wakes, acks */
+
+/* --- metadata.c, strays.c, configs.c --- */
+void metadata_start(void);
+void partition_configure(struct partition *p);
+void strays_put_away(void);                             /* what the metadata does not know */
+void stray_check(struct partition *p);                  /* its directory is another topic's */
+void deleted_later(const char *renamed, int64_t delay_ms);   /* remove this directory then */
+void deleted_find(void);                                /* those that an earlier run left */
+
+/* --- flush.c, checkpoints.c, wake.c --- */
+void flush_start(void);
+void flush_dirty(struct partition *p);
+void flush_forget(struct partition *p);
+void flush_turn(void);
+bool flush_busy(void);
+void checkpoints_read(void);
+void checkpoints_start(void);
+void checkpoints_note(void);                            /* some published offset moved */
+void checkpoints_turn(void);
+int checkpoints_write_all(void);                        /* -1: it was said */
+void wake_hello(void *ctx, struct port_from from, struct span name, int fd);
+void wake_gone(void *ctx, struct port_from from, struct span name);
+void wake_note(uint32_t slot);
+void wake_turn(void);
+
+/* What is parked on a partition's step. */
+struct parked {
+	struct replica_wait wait;       /* first */
+	void (*done)(struct parked *w); /* wait.error says how it ended */
+};
+
+/* --- request.c: an answer that may take several turns --- */
+struct request {
+	struct arena arena;
+	struct port_from from;
+	int16_t key, version;
+	uint8_t listener;
+	int32_t correlation;
+	const struct wire_type *type;   /* of the answer */
+	void *answer;                   /* in the arena */
+	int holds;                      /* what it waits for; the handler's own is one of them */
+	bool silent;                    /* acks=0: no answer, close after an error */
+	bool failed;
+	void (*finish)(struct request *q);   /* before it is encoded; may be NULL */
+	struct request *next;           /* of free ones */
+};
+/* NULL, -1: it was answered with close. */
+struct request *request_new(const struct port_call *c, const struct wire_request *r);
+void *request_get(struct request *q, size_t n);          /* zeroed; never fails */
+void *request_answer(struct request *q);                 /* makes the answer with its defaults */
+int request_decode(struct request *q, const struct wire_request *r, void *in);
+struct span request_keep(struct request *q, struct span s);   /* a copy that lives as long as q */
+void request_release(struct request *q);                 /* answers when it was the last hold */
+void request_drop(struct request *q);                    /* it was answered by other means */
+bool topic_is_internal(struct span name);
+
+/* --- one file each --- */
+void produce(const struct port_call *c, const struct wire_request *r);
+void produce_abandon(struct partition *p, int error);    /* fails what waits for recode */
+void delete_records(const struct port_call *c, const struct wire_request *r);
+void offset_for_leader_epoch(const struct port_call *c, const struct wire_request *r);
+void describe_producers(const struct port_call *c, const struct wire_request *r);
+void replica_fetch(const struct port_call *c, const struct wire_request *r);
+
+/* --- recode.c --- */
+struct recode_job {
+	void (*done)(struct recode_job *j, const struct log_verdict *v, const void *batch,
+	             size_t n);
+	struct recode_job *next;
+};
+/* Sends the batch (copied). done is called once, in order, never from within. -1 ENOMEM. */
+int recode_ask(struct recode_job *j, const struct log_rules *rules, const void *batch, size_t n);
+#endif

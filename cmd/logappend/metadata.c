@@ -1,0 +1,199 @@
+/* Following the metadata: which partitions are here, who leads them, what configs they have. */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <skalibs/strerr.h>
+
+#include "daemon.h"
+#include "wire/api.h"
+#include "wire/codes.h"
+
+enum {                          /* record types, Kafka's metadata records */
+	PARTITION_RECORD = 3,
+	CONFIG_RECORD = 4,
+	PARTITION_CHANGE_RECORD = 5,
+	REMOVE_TOPIC_RECORD = 9,
+};
+
+/* --- configs ---------------------------------------------------------------------------------- */
+
+static int64_t number(const struct meta_topic *t, const char *name)
+{
+	return meta_config_int(node.image, node.me.id, t, name);
+}
+
+static const char *word(const struct meta_topic *t, const char *name)
+{
+	const char *z = meta_config(node.image, node.me.id, t, name, NULL);
+	return z ? z : "";
+}
+
+static int codec(const char *z)
+{
+	static const char *const names[] = {"uncompressed", "gzip", "snappy", "lz4", "zstd"};
+	for (int i = 0; i < 5; i++)
+		if (!strcmp(z, names[i]))
+			return i;
+	return -1;
+}
+
+void partition_configure(struct partition *p)
+{
+	const struct meta_topic *t = meta_topic_with_id(node.image, &p->key.topic_id);
+	struct log_config *c = &p->config;
+	if (!t)
+		return;
+	p->rules = (struct log_rules){
+		.max_message_bytes = (int32_t)number(t, "max.message.bytes"),
+		.compact = strstr(word(t, "cleanup.policy"), "compact"),
+		.log_append_time = !strcmp(word(t, "message.timestamp.type"), "LogAppendTime"),
+		.before_max_ms = number(t, "message.timestamp.before.max.ms"),
+		.after_max_ms = number(t, "message.timestamp.after.max.ms"),
+		.codec = codec(word(t, "compression.type")),
+	};
+	p->plain_delete = strstr(word(t, "cleanup.policy"), "delete");
+	p->delete_delay_ms = number(t, "file.delete.delay.ms");
+	p->step.min_insync = (int)number(t, "min.insync.replicas");
+	c->segment_bytes = number(t, "segment.bytes");
+	c->segment_ms = number(t, "segment.ms");
+	c->segment_jitter_ms = number(t, "segment.jitter.ms");
+	c->index_interval_bytes = (int32_t)number(t, "index.interval.bytes");
+	c->segment_index_bytes = (int32_t)number(t, "segment.index.bytes");
+	c->producer_expiration_ms = number(NULL, "producer.id.expiration.ms");
+	if (p->log)
+		log_configure(p->log, c);
+}
+
+/* --- partitions ------------------------------------------------------------------------------- */
+
+static bool is_here(const struct meta_partition *m)
+{
+	for (int32_t i = 0; i < m->replicas_n; i++)
+		if (m->replicas[i] == node.me.id)
+			return true;
+	return false;
+}
+
+static void settle(const struct meta_topic *t, const struct meta_partition *m)
+{
+	struct partition *p = partition_get(&t->id, m->id);
+	if (!is_here(m)) {
+		if (p)
+			partition_delete(p);
+		return;
+	}
+	if (!p)
+		p = partition_open(t, m->id);
+	if (p)
+		partition_role(p, m);
+}
+
+static void settle_one(struct meta_image *image, const struct uuid *topic_id, int32_t index)
+{
+	const struct meta_topic *t = meta_topic_with_id(image, topic_id);
+	const struct meta_partition *m = t ? meta_partition(t, index) : NULL;
+	if (m)
+		settle(t, m);
+}
+
+/* Some partition for which the image has no topic, or NULL. */
+static struct partition *orphan(struct meta_image *image)
+{
+	size_t at = 0;
+	for (struct partition *p; (p = map_next(&node.partitions, &at));)
+		if (!meta_topic_with_id(image, &p->key.topic_id))
+			return p;
+	return NULL;
+}
+
+static void settle_all(struct meta_image *image)
+{
+	size_t at = 0;
+	for (struct partition *p; (p = orphan(image));)
+		partition_delete(p);
+	for (struct meta_topic *t; (t = map_next(&image->topics_by_id, &at));)
+		for (int32_t i = 0; i < t->partitions_n; i++)
+			settle(t, &t->partitions[i]);
+}
+
+static void configure_all(void)
+{
+	size_t at = 0;
+	for (struct partition *p; (p = map_next(&node.partitions, &at));)
+		partition_configure(p);
+}
+
+static void configure_topic(struct meta_image *image, struct span name)
+{
+	const struct meta_topic *t = meta_topic_named(image, name);
+	for (int32_t i = 0; t && i < t->partitions_n; i++) {
+		struct partition *p = partition_get(&t->id, t->partitions[i].id);
+		if (p)
+			partition_configure(p);
+	}
+}
+
+static void on_record(void *ctx, struct meta_image *image, int type, const void *record)
+{
+	if (!node.serving)
+		return;
+	if (type == PARTITION_RECORD) {
+		const struct partition_record *r = record;
+		settle_one(image, &r->topic_id, r->partition_id);
+	} else if (type == PARTITION_CHANGE_RECORD) {
+		const struct partition_change_record *r = record;
+		settle_one(image, &r->topic_id, r->partition_id);
+	} else if (type == REMOVE_TOPIC_RECORD) {
+		for (struct partition *p; (p = orphan(image));)
+			partition_delete(p);
+	} else if (type == CONFIG_RECORD) {
+		const struct config_record *r = record;
+		if (r->resource_type == META_TOPIC)
+			configure_topic(image, r->resource_name);
+		else if (r->resource_type == META_BROKER)
+			configure_all();
+	}
+}
+
+static void on_batch(void *ctx, struct meta_image *image)
+{
+	page_applied(&node.page, image->offset);
+}
+
+static void on_reset(void *ctx, struct meta_image *image)
+{
+	if (!node.serving)
+		return;
+	settle_all(image);
+	configure_all();
+}
+
+/* The directory as it was left is compared with the metadata once, before anybody is served. */
+static void on_caught_up(void *ctx, struct meta_image *image)
+{
+	if (node.serving)
+		return;
+	strays_put_away();
+	deleted_find();
+	settle_all(image);
+	page_applied(&node.page, image->offset);
+	serve();
+}
+
+static void on_broken(void *ctx, const char *why)
+{
+	strerr_dief(111, "unable to follow the metadata: ", why);
+}
+
+void metadata_start(void)
+{
+	static const struct meta_follow_ops ops = {
+		.record = on_record, .batch = on_batch, .reset = on_reset,
+		.caught_up = on_caught_up, .broken = on_broken,
+	};
+	node.follow = meta_follow_new(node.loop, "run/elect", "logappend", &ops, NULL);
+	if (!node.follow)
+		strerr_diefusys(111, "follow run/elect");
+	node.image = meta_follow_image(node.follow);
+}

@@ -1,0 +1,294 @@
+/* The partitions of this log directory: opened, led or followed, published, closed. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon.h"
+#include "wire/codes.h"
+
+struct partition *partition_get(const struct uuid *topic_id, int32_t index)
+{
+	struct partition key = {.key = {*topic_id, index}};
+	return map_get(&node.partitions, &key.key, sizeof key.key);
+}
+
+void partition_touch(struct partition *p)
+{
+	if (p->touched)
+		return;
+	p->touched = true;
+	p->next_touched = node.touched;
+	node.touched = p;
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static struct partition *new_partition(const struct meta_topic *t, int32_t index)
+{
+	struct partition *p = calloc(1, sizeof *p);
+	if (!p)
+		return NULL;
+	p->key.topic_id = t->id;
+	p->key.index = index;
+	p->recoding_end = &p->recoding;
+	replica_init(&p->step, node.me.id);
+	p->topic = strdup(t->name);
+	if (p->topic && asprintf(&p->name, "%s-%d", t->name, index) >= 0)
+		return p;
+	free(p->topic);
+	free(p);
+	return NULL;
+}
+
+static void free_partition(struct partition *p)
+{
+	if (p->reader)
+		log_reader_free(p->reader);
+	replica_free(&p->step);
+	free(p->name);
+	free(p->topic);
+	free(p);
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* What is known from before: the checkpoints, and the page when this machine has not been
+ * restarted. Only the first loading asks them: a topic that is made later is a new one whatever
+ * its name. */
+static struct log *open_log(struct partition *p, const struct page_slot *before)
+{
+	struct log_opening o = {.topic_id = p->key.topic_id, .now_ms = wall_ms()};
+	if (!node.serving && faccessat(node.dirfd, p->name, F_OK, 0) == 0) {
+		o.clean = node.clean;
+		o.drop_cache = node.drop_cache;
+		o.recovery_point = checkpoint_get(&node.recovery_points, p->name, 0);
+		/* One short of it: a roll right there may not have reached the disk whole. */
+		o.recovery_point = larger(o.recovery_point, before->flushed - 1);
+		o.log_start = checkpoint_get(&node.log_starts, p->name, 0);
+		o.log_start = larger(o.log_start, before->log_start);
+	}
+	return log_open(node.dirfd, p->name, &p->config, &o);
+}
+
+static void settle_offsets(struct partition *p, const struct page_slot *before)
+{
+	int64_t hw = 0, end = log_end(p->log);
+	if (!node.serving)
+		hw = checkpoint_get(&node.high_watermarks, p->name, 0);
+	hw = larger(hw, before->high_watermark);
+	if (before->high_watermark > end) {
+		say(p->name, ": its files end before what was committed: records are lost", NULL);
+		page_free(&node.page, p->slot);
+		p->slot = (uint32_t)page_slot_for(&node.page, &p->key.topic_id, p->key.index,
+		                                  p->name);
+	}
+	replica_opened(&p->step, log_start(p->log), end, hw);
+}
+
+struct partition *partition_open(const struct meta_topic *t, int32_t index)
+{
+	struct page_slot before = {0};
+	struct partition *p = new_partition(t, index);
+	int slot = p ? page_slot_for(&node.page, &t->id, index, p->name) : -1;
+	if (slot < 0 || map_put(&node.partitions, &p->key, sizeof p->key, p) < 0) {
+		say(t->name, ": no place for its partition: ", strerror(errno));
+		if (p)
+			free_partition(p);
+		return NULL;
+	}
+	p->slot = (uint32_t)slot;
+	page_read(&node.page, p->slot, &before, NULL);
+	p->layout_base = before.layout + 1;
+	partition_configure(p);
+	stray_check(p);
+	p->log = open_log(p, &before);
+	if (p->log) {
+		settle_offsets(p, &before);
+	} else {
+		say(p->name, ": offline: ", log_open_error());
+		replica_opened(&p->step, before.log_start, before.log_end, before.high_watermark);
+	}
+	partition_touch(p);
+	return p;
+}
+
+/* --- roles ------------------------------------------------------------------------------------ */
+
+/* Where the last epoch of the log began. */
+static int64_t last_epoch_start(const struct log *l)
+{
+	int32_t e;
+	int64_t start;
+	log_epoch_end(l, log_last_epoch(l) - 1, &e, &start);
+	return start >= 0 ? start : log_start(l);
+}
+
+static int begin_epoch(struct partition *p, int32_t epoch, int64_t *start)
+{
+	if (log_last_epoch(p->log) == epoch) {
+		*start = last_epoch_start(p->log);
+		return 0;
+	}
+	*start = log_end(p->log);
+	if (log_epoch_start(p->log, epoch) == 0)
+		return 0;
+	if (errno == EIO)
+		die_sync(p->name);
+	return -1;
+}
+
+void partition_role(struct partition *p, const struct meta_partition *m)
+{
+	int64_t start;
+	if (!p->log)
+		return;
+	partition_touch(p);
+	if (m->leader != node.me.id) {
+		if (p->step.role != PAGE_FOLLOWER || p->step.epoch != m->leader_epoch)
+			replica_follow(&p->step, m->leader_epoch);
+		return;
+	}
+	start = p->step.epoch_start;
+	if ((p->step.role != PAGE_LEADER || p->step.epoch != m->leader_epoch)
+	    && begin_epoch(p, m->leader_epoch, &start) < 0) {
+		partition_offline(p, log_error(p->log));
+		return;
+	}
+	if (replica_lead(&p->step, m->leader_epoch, start, m->replicas, m->replicas_n, m->isr,
+	                 m->isr_n) < 0)
+		abort();    /* no memory for a list of node ids */
+}
+
+/* --- publishing ------------------------------------------------------------------------------- */
+
+void partition_written(struct partition *p)
+{
+	int64_t end = log_end(p->log);
+	replica_appended(&p->step, end);
+	if (node.flush_os)
+		replica_flushed(&p->step, end);
+	/* Under odradek.flush=os a full segment is synced, so that recovery does not read it
+	 * again. */
+	if (!node.flush_os || p->layout != p->layout_base + log_layout(p->log))
+		flush_dirty(p);
+	partition_touch(p);
+}
+
+static void tick(void *arg)
+{
+	struct partition *p = arg;
+	replica_tick(&p->step, port_now_ms());
+	partition_touch(p);
+	partition_watch(p);
+}
+
+void partition_watch(struct partition *p)
+{
+	int64_t at = replica_next_tick(&p->step);
+	if (at == INT64_MAX || (p->timer.node.place && p->timer.node.at <= at))
+		return;
+	p->timer.fn = tick;
+	p->timer.arg = p;
+	if (port_timer_set(node.loop, &p->timer, at) < 0)
+		abort();    /* what is parked would have no deadline */
+}
+
+static void publish(struct partition *p)
+{
+	struct page_slot s;
+	uint32_t layout = p->layout;
+	if (p->log) {
+		replica_stable(&p->step, log_stable_end(p->log, p->step.high_watermark));
+		layout = p->layout_base + log_layout(p->log);
+	}
+	if (!p->step.changed && layout == p->layout)
+		return;
+	replica_slot(&p->step, &s);
+	s.layout = p->layout = layout;
+	page_write(&node.page, p->slot, &s);
+	p->step.changed = false;
+	wake_note(p->slot);
+	checkpoints_note();
+}
+
+static void finish(struct partition *p)
+{
+	for (struct replica_wait *w; (w = replica_done(&p->step));) {
+		struct parked *k = (struct parked *)w;
+		k->done(k);
+	}
+}
+
+void partitions_publish(void)
+{
+	for (struct partition *p; (p = node.touched);) {
+		node.touched = p->next_touched;
+		p->touched = false;
+		publish(p);
+		finish(p);
+	}
+}
+
+/* --- closing ---------------------------------------------------------------------------------- */
+
+static void fail_parked(struct partition *p, int error)
+{
+	produce_abandon(p, error);
+	replica_offline(&p->step, error);
+	finish(p);
+}
+
+void partition_offline(struct partition *p, const char *why)
+{
+	say(p->name, ": offline: ", why);
+	flush_forget(p);
+	fail_parked(p, WIRE_KAFKA_STORAGE_ERROR);
+	log_close(p->log);
+	p->log = NULL;
+	partition_touch(p);
+}
+
+void partition_delete(struct partition *p)
+{
+	char renamed[PAGE_NAME * 2];
+	flush_forget(p);
+	fail_parked(p, WIRE_UNKNOWN_TOPIC_OR_PARTITION);
+	if (p->log && log_delete(p->log, renamed, sizeof renamed) == 0)
+		deleted_later(renamed, p->delete_delay_ms);
+	else
+		say(p->name, ": cannot rename its directory: ", strerror(errno));
+	for (struct partition **at = &node.touched; *at; at = &(*at)->next_touched) {
+		if (*at != p)
+			continue;
+		*at = p->next_touched;
+		break;
+	}
+	port_timer_stop(node.loop, &p->timer);
+	page_free(&node.page, p->slot);
+	wake_note(p->slot);
+	map_del(&node.partitions, &p->key, sizeof p->key);
+	free_partition(p);
+}
+
+void partition_leave(struct partition *p)
+{
+	flush_forget(p);
+	fail_parked(p, WIRE_NOT_LEADER_OR_FOLLOWER);
+	partition_touch(p);
+}
+
+int partition_close(struct partition *p)
+{
+	if (!p->log)
+		return 0;
+	int r = log_close_clean(p->log);
+	if (r < 0)
+		say(p->name, ": cannot close: ", log_open_error());
+	p->log = NULL;
+	return r;
+}
