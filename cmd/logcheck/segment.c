@@ -1,0 +1,220 @@
+/* One segment: its batches, and its three indexes against them. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+#include "check.h"
+#include "log/indexfile.h"
+#include "log/producers.h"
+#include "log/scan.h"
+#include "log/txnindex.h"
+
+enum { CHUNK = 256 << 10 };
+
+struct table {                  /* an index file in memory and how far the walk has used it */
+	char name[48];
+	uint8_t *p;
+	size_t n, at;
+};
+struct walk {
+	struct check *c;
+	char name[48];          /* of the .log */
+	int64_t base, next_base;
+	struct table index, time, txn;
+	int64_t max_ts;
+};
+
+static void name_of(char out[48], int64_t base, const char *suffix)
+{
+	snprintf(out, 48, "%020lld%s", (long long)base, suffix);
+}
+
+static bool all_zero(const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (p[i])
+			return false;
+	return true;
+}
+
+/* Loads an index without its preallocated tail, which only an active segment may have. */
+static void load(struct walk *w, struct table *t, const char *suffix, size_t width, bool must)
+{
+	char *p;
+	name_of(t->name, w->base, suffix);
+	if (!slurp(w->c->path, t->name, &p, &t->n)) {
+		if (must)
+			damage(w->c->path, t->name, -1, "missing");
+		return;
+	}
+	t->p = (uint8_t *)p;
+	if (t->n % width)
+		damage(w->c->path, t->name, (int64_t)(t->n - t->n % width), "cut short");
+	t->n -= t->n % width;
+	size_t used = t->n;
+	while (used && all_zero(t->p + used - width, width))
+		used -= width;
+	if (used < t->n && w->next_base != INT64_MAX && !(width == TIMEINDEX_ENTRY && t->n == width))
+		damage(w->c->path, t->name, (int64_t)used, "not trimmed: a tail of zeros");
+	t->n = used;
+}
+
+static void match_index(struct walk *w, const struct batch *b, int64_t position)
+{
+	struct table *t = &w->index;
+	for (; t->at < t->n; t->at += INDEX_ENTRY) {
+		int64_t at = (int32_t)get32(t->p + t->at + 4), offset = w->base + (int32_t)get32(t->p + t->at);
+		if (at > position)
+			return;
+		if (at < position)
+			damage(w->c->path, t->name, (int64_t)t->at, "no batch begins at %lld", (long long)at);
+		else if (offset != batch_last_offset(b))
+			damage(w->c->path, t->name, (int64_t)t->at, "says offset %lld, the batch ends at %lld",
+			       (long long)offset, (long long)batch_last_offset(b));
+	}
+}
+
+static void match_time(struct walk *w, const struct batch *b)
+{
+	struct table *t = &w->time;
+	for (; t->at < t->n; t->at += TIMEINDEX_ENTRY) {
+		int64_t ts = (int64_t)get64(t->p + t->at), offset = w->base + (int32_t)get32(t->p + t->at + 8);
+		if (offset > batch_last_offset(b))
+			return;
+		if (offset < batch_last_offset(b))
+			damage(w->c->path, t->name, (int64_t)t->at, "no batch ends at offset %lld", (long long)offset);
+		else if (ts != b->max_timestamp)
+			damage(w->c->path, t->name, (int64_t)t->at, "says time %lld, the batch has %lld", (long long)ts,
+			       (long long)b->max_timestamp);
+		else if (ts < w->max_ts)
+			damage(w->c->path, t->name, (int64_t)t->at, "an earlier batch has a later time");
+	}
+}
+
+/* Markers come in order; each entry must be one of them, but an empty transaction has no entry. */
+static void match_txn(struct walk *w, const struct batch *b, const void *bytes)
+{
+	struct table *t = &w->txn;
+	struct txnindex_entry e;
+	struct marker m;
+	if (marker_read(b, bytes, &m) < 0) {
+		damage(w->c->path, w->name, -1, "control record at offset %lld is malformed", (long long)b->base_offset);
+		return;
+	}
+	for (; t->at < t->n; t->at += TXNINDEX_ENTRY) {
+		if (txnindex_parse(&e, t->p + t->at) < 0)
+			damage(w->c->path, t->name, (int64_t)t->at, "unknown version");
+		else if (e.last > b->base_offset)
+			return;
+		else if (e.last < b->base_offset || !m.is || !m.abort || e.producer_id != b->producer_id)
+			damage(w->c->path, t->name, (int64_t)t->at, "no abort of producer %lld at offset %lld",
+			       (long long)e.producer_id, (long long)e.last);
+	}
+}
+
+static void rest(struct walk *w, struct table *t)
+{
+	if (t->at < t->n)
+		damage(w->c->path, t->name, (int64_t)t->at, "%s", "goes on behind the end of the log");
+}
+
+static void check_epoch(struct walk *w, const struct batch *b, int64_t position)
+{
+	int32_t known = epochs_at(&w->c->epochs, b->base_offset);
+	if (w->c->epochs_known && b->epoch >= 0 && known != b->epoch)
+		damage(w->c->path, w->name, position, "leader epoch %d, " EPOCHS_FILE " has %d", b->epoch, known);
+}
+
+static void check_records(struct walk *w, const struct batch *b, const uint8_t *bytes, int64_t position)
+{
+	struct record r;
+	size_t at = 0;
+	int32_t n = 0;
+	int got;
+	if (b->attributes & BATCH_CODEC)
+		return;
+	while ((got = record_next(b, bytes + BATCH_HEADER, (size_t)batch_bytes(b) - BATCH_HEADER, &at, &r)) > 0)
+		n++;
+	if (got < 0 || n != b->count)
+		damage(w->c->path, w->name, position, "record %d of %d is malformed", n, b->count);
+}
+
+static void check_batch(struct walk *w, struct scan *sc, const struct batch *b)
+{
+	struct check *c = w->c;
+	int good = scan_crc(sc, b);
+	const uint8_t *bytes = good < 0 ? 0 : scan_batch(sc, b);
+	if (!bytes)
+		die_file(c->path, w->name);
+	if (!good)
+		damage(c->path, w->name, sc->position, "bad crc");
+	else
+		check_records(w, b, bytes, sc->position);
+	if (b->base_offset < c->end || b->last_offset_delta < 0)
+		damage(c->path, w->name, sc->position, "offsets %lld to %lld, %lld was expected",
+		       (long long)b->base_offset, (long long)batch_last_offset(b), (long long)c->end);
+	if (batch_last_offset(b) - w->base > INT32_MAX || batch_last_offset(b) >= w->next_base)
+		damage(c->path, w->name, sc->position, "offset %lld does not belong here", (long long)batch_last_offset(b));
+	check_epoch(w, b, sc->position);
+	match_index(w, b, sc->position);
+	match_time(w, b);
+	if (b->attributes & BATCH_CONTROL && b->producer_id >= 0 && good)
+		match_txn(w, b, bytes);
+	if (b->max_timestamp > w->max_ts)
+		w->max_ts = b->max_timestamp;
+	if (batch_last_offset(b) >= c->end)
+		c->end = batch_last_offset(b) + 1;
+}
+
+/* A segment that was rolled or closed has its largest time as the last entry. */
+static void check_last_time(struct walk *w)
+{
+	const struct table *t = &w->time;
+	if (w->next_base == INT64_MAX || w->max_ts < 0 || !t->p)
+		return;
+	if (!t->n || (int64_t)get64(t->p + t->n - TIMEINDEX_ENTRY) != w->max_ts)
+		damage(w->c->path, t->name, (int64_t)t->n, "lacks the largest time %lld", (long long)w->max_ts);
+}
+
+void check_segment(struct check *c, int64_t base, int64_t next_base)
+{
+	struct walk w = {.c = c, .base = base, .next_base = next_base, .max_ts = -1};
+	struct scan sc;
+	struct batch b;
+	struct stat st;
+	char path[4096];
+	int got;
+	name_of(w.name, base, ".log");
+	load(&w, &w.index, ".index", INDEX_ENTRY, true);
+	load(&w, &w.time, ".timeindex", TIMEINDEX_ENTRY, true);
+	load(&w, &w.txn, ".txnindex", TXNINDEX_ENTRY, false);
+	snprintf(path, sizeof path, "%s/%s", c->path, w.name);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0 || fstat(fd, &st) < 0 || scan_begin(&sc, fd, 0, st.st_size, CHUNK) < 0)
+		die_file(c->path, w.name);
+	if (c->end > base)
+		damage(c->path, w.name, -1, "begins before offset %lld, where the one before ends", (long long)c->end);
+	if (c->end < base)
+		c->end = base;
+	while ((got = scan_next(&sc, &b)) > 0)
+		check_batch(&w, &sc, &b);
+	if (got < 0 && errno != EBADMSG)
+		die_file(c->path, w.name);
+	if (got < 0) {
+		damage(c->path, w.name, sc.position, "no whole record batch");
+	} else {
+		rest(&w, &w.index);
+		rest(&w, &w.time);
+		rest(&w, &w.txn);
+		check_last_time(&w);
+	}
+	scan_end(&sc);
+	close(fd);
+	free(w.index.p);
+	free(w.time.p);
+	free(w.txn.p);
+}
