@@ -1,0 +1,180 @@
+/* logbench produce, tiny: the same batch again and again, a fixed number of requests in flight on
+ * each connection. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <skalibs/strerr.h>
+
+#include "log/batch.h"
+#include "logbench.h"
+#include "wire/api.h"
+
+enum {
+	PRODUCE = 0,
+	API_VERSIONS = 18,
+	REQUEST_MS = 60000,
+	UNSENT_MOST = 1 << 20,
+	IN_FLIGHT_MOST = 4096
+};
+
+struct sender {
+	struct net_connection *connection;
+	int32_t partition;
+	int64_t sent_us[IN_FLIGHT_MOST]; /* a ring: answers come in order */
+	unsigned first, next;
+};
+static struct buf batch;
+static int64_t batch_records, issued;
+static int waiting;
+
+static void make_batch(void)
+{
+	struct batch_builder w;
+	char *value = malloc((size_t)opt.record_bytes + 1);
+	struct timespec t;
+	clock_gettime(CLOCK_REALTIME, &t);
+	int64_t ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	if (!value || batch_begin(&w, &batch, 0, -1, 0, -1, -1, -1) < 0)
+		die_memory();
+	do {
+		for (int64_t i = 0; i < opt.record_bytes; i++)
+			value[i] = (char)(' ' + rand() % 95);
+		if (batch_add(&w, ms, SPAN_NULL, (struct span){value, (int32_t)opt.record_bytes},
+			      NULL, 0) < 0)
+			die_memory();
+		batch_records++;
+	} while (!opt.tiny && (int64_t)batch.n + opt.record_bytes + 40 < opt.batch_bytes);
+	batch_end(&w);
+	free(value);
+}
+
+static void count(int code, int64_t records)
+{
+	result.requests++;
+	if (code) {
+		result.errors += records;
+		result.error = result.error ? result.error : code;
+		return;
+	}
+	result.records += records;
+	result.bytes += records * opt.record_bytes;
+}
+
+static bool enough(void)
+{
+	return opt.records ? issued >= opt.records : time_over();
+}
+
+static void produce(struct sender *s);
+
+static void on_produced(void *arg, const struct net_answer *a)
+{
+	struct sender *s = arg;
+	struct produce_response r;
+	struct arena mem = {0};
+	if (a->error || net_answer_decode(a, &mem, &r) < 0)
+		die_lost(a->error ? a->error : errno);
+	if (r.responses_n != 1 || r.responses[0].partition_responses_n != 1)
+		die_lost(EBADMSG);
+	result.end_us = now_us();
+	latency_add(result.end_us - s->sent_us[s->first++ % IN_FLIGHT_MOST]);
+	count(r.responses[0].partition_responses[0].error_code, batch_records);
+	arena_free(&mem);
+	waiting--;
+	if (!enough())
+		produce(s);
+}
+
+static void produce(struct sender *s)
+{
+	struct produce_request_partition_produce_data data = {
+		.index = s->partition,
+		.records = {(const char *)batch.p, (int32_t)batch.n},
+	};
+	struct produce_request_topic_produce_data one = {
+		.name = span_of(opt.topic),
+		.topic_id = topic.id,
+		.partition_data = &data,
+		.partition_data_n = 1,
+	};
+	struct produce_request q;
+	wire_init(&wire_produce_request, &q);
+	q.acks = (int16_t)opt.acks;
+	q.timeout_ms = REQUEST_MS;
+	q.topic_data = &one;
+	q.topic_data_n = 1;
+	if (net_connection_send(s->connection, PRODUCE, -1, &q, REQUEST_MS,
+				opt.acks ? on_produced : NULL, s) < 0)
+		die_lost(errno == ENOTCONN ? s->connection->error : errno);
+	issued += batch_records;
+	if (opt.acks) {
+		s->sent_us[s->next++ % IN_FLIGHT_MOST] = now_us();
+		waiting++;
+	} else {
+		count(0, batch_records);
+	}
+}
+
+static void on_barrier(void *arg, const struct net_answer *a)
+{
+	if (a->error)
+		die_lost(a->error);
+	result.end_us = now_us();
+	waiting--;
+}
+
+/* acks 0: all was read when a later request is answered. */
+static void barrier(struct sender *s, int n)
+{
+	struct api_versions_request q;
+	wire_init(&wire_api_versions_request, &q);
+	q.client_software_name = span_of("odradek");
+	q.client_software_version = span_of("1");
+	for (int i = 0; i < n; i++) {
+		if (net_connection_send(s[i].connection, API_VERSIONS, -1, &q, REQUEST_MS,
+					on_barrier, NULL) < 0)
+			die_lost(errno == ENOTCONN ? s[i].connection->error : errno);
+		waiting++;
+	}
+}
+
+static void turn(int64_t until)
+{
+	if (net_turn(net, NULL, 0, until) < 0 && errno != EINTR)
+		die_memory();
+}
+
+void bench_produce(void)
+{
+	int n = (int)opt.connections;
+	struct sender *senders = calloc((size_t)n, sizeof *senders);
+	if (!senders)
+		die_memory();
+	make_batch();
+	for (int i = 0; i < n; i++) {
+		struct sender *s = &senders[i];
+		s->partition = i % bench_partitions();
+		s->connection = net_connect_more(net, topic.partitions[s->partition].leader,
+						 net_now() + 10000);
+		if (!s->connection)
+			die_net();
+	}
+	start_us = now_us();
+	for (int i = 0; i < n && opt.acks; i++)
+		for (int64_t k = 0; k < opt.in_flight && !enough(); k++)
+			produce(&senders[i]);
+	while (!opt.acks && !enough()) {
+		for (int i = 0; i < n; i++)
+			while (!enough() &&
+			       net_connection_unsent(senders[i].connection) < UNSENT_MOST)
+				produce(&senders[i]);
+		turn(net_now() + 1000);
+	}
+	if (!opt.acks)
+		barrier(senders, n);
+	while (waiting)
+		turn(INT64_MAX);
+	free(senders);
+}
