@@ -44,7 +44,7 @@ static int call_node(struct net *n, struct net_node *v, int key, int version, co
 	if (left > INT32_MAX / 2)
 		left = INT32_MAX / 2;
 	if (net_connection_send(connection, key, version, request, (int)left, on_answer, &c) < 0)
-		return net_fail(n, v, errno);
+		return net_fail(n, v, errno == ENOTCONN ? connection->error : errno);
 	struct net_node named = *v; /* the list may move while other answers come */
 	return finish(n, &c, until) < 0 ? net_fail(n, &named, errno) : 0;
 }
