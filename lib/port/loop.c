@@ -240,7 +240,7 @@ void port_at_end_of_turn(struct port_loop *l, void (*fn)(void *ctx), void *ctx)
 static int time_to_sleep(const struct port_loop *l)
 {
 	struct heap_node *first = heap_first(&l->timers);
-	if (l->again)
+	if (l->again || l->dirty)
 		return 0;
 	if (!first)
 		return -1;
