@@ -1,5 +1,5 @@
-/* Random operations on a partition against a model that is a plain array: after each step what a reader
- * finds, and what the writer says, must be what the model holds. SEED=n repeats a run. */
+/* Random operations on a partition against a model that is a plain array: after each step what a
+ * reader finds, and what the writer says, must be what the model holds. SEED=n repeats a run. */
 #include "logtest.h"
 
 #include "log/internal.h"
@@ -206,7 +206,7 @@ static void reopen(bool clean)
 	ask_producers();
 }
 
-/* --- checks --------------------------------------------------------------------------------------- */
+/* --- checks --- */
 
 static int find_piece(int64_t offset)
 {

@@ -66,7 +66,8 @@ TAP_FN struct batch make_batch(struct buf *out, struct shape s)
 }
 
 /* A transaction marker as the coordinator writes it. */
-TAP_FN struct batch make_marker(struct buf *out, int64_t pid, int epoch, int commit, int coordinator)
+TAP_FN struct batch make_marker(struct buf *out, int64_t pid, int epoch, int commit,
+				int coordinator)
 {
 	struct batch_builder w;
 	struct batch b;
@@ -90,8 +91,8 @@ TAP_FN int64_t put(struct log *l, struct shape s)
 	return log_append(l, &b, out.p, epoch < 0 ? 0 : epoch, s.timestamp, &base) < 0 ? -1 : base;
 }
 
-TAP_FN struct log *open_log(const char *name, const struct log_config *c, bool clean, int64_t recovery_point,
-                            int64_t start)
+TAP_FN struct log *open_log(const char *name, const struct log_config *c, bool clean,
+			    int64_t recovery_point, int64_t start)
 {
 	struct log_opening o = {.clean = clean, .recovery_point = recovery_point, .log_start = start,
 	                        .now_ms = 1000};

@@ -78,6 +78,7 @@ int log_segment_push(struct log *l, int64_t base, int64_t now_ms);
 int log_segment_create(struct log *l, int64_t base, int64_t now_ms);
 int log_segment_rename(struct log *l, int64_t base, const char *from, const char *to);
 /* index of the last with base <= offset; -1 */
+int log_segment_unlink(struct log *l, int64_t base);
 int log_segment_find(const struct log *l, int64_t offset);
 /* fills first_ts, max_ts, max_ts_offset from disk */
 int log_segment_times(struct log *l, struct segment *s);

@@ -401,15 +401,14 @@ static int64_t last_base(const struct loading *g)
 	return i ? g->v[i - 1].base : 0;
 }
 
+/* From the newest down, so that a crash in between leaves no hole. Nobody can be reading them by
+ * their names yet. */
 static int drop_rest(struct log *l, const struct loading *g, int from)
 {
-	for (int i = from; i < g->n; i++)
-		if (!strcmp(g->v[i].suffix, ".log")) {
-			if (log_segment_rename(l, g->v[i].base, "", ".deleted") < 0)
-				return -1;
-			l->deleted_files = true;
-		}
-	return 0;
+	for (int i = g->n - 1; i >= from; i--)
+		if (!strcmp(g->v[i].suffix, ".log") && log_segment_unlink(l, g->v[i].base) < 0)
+			return -1;
+	return log_sync_dir(l);
 }
 
 /* Loads one segment: 0; 1 when it was cut and nothing after it may stay. */
@@ -495,9 +494,8 @@ static int load_segments(struct log *l, struct loading *g)
 static int start_anew(struct log *l, int64_t now_ms)
 {
 	for (int i = l->segments_n - 1; i >= 0; i--)
-		if (log_segment_rename(l, l->segments[i].base, "", ".deleted") < 0)
+		if (log_segment_unlink(l, l->segments[i].base) < 0)
 			return -1;
-	l->deleted_files = l->segments_n > 0;
 	log_close_files(l);
 	l->segments_n = 0;
 	producers_clear(&l->producers);

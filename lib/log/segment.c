@@ -58,6 +58,16 @@ int log_segment_rename(struct log *l, int64_t base, const char *from, const char
 	return 0;
 }
 
+int log_segment_unlink(struct log *l, int64_t base)
+{
+	static const char *const suffix[] = {".log", ".index", ".timeindex", ".txnindex"};
+	char path[LOG_PATH];
+	for (int i = 0; i < 4; i++)
+		if (unlinkat(l->dirfd, log_path(l, base, suffix[i], path), 0) < 0 && errno != ENOENT)
+			return log_fail(l, path, -1, "unlink");
+	return 0;
+}
+
 int log_segment_find(const struct log *l, int64_t offset)
 {
 	int lo = 0, hi = l->segments_n;
