@@ -63,7 +63,8 @@ int main(int argc, char const *const *argv)
 		case 'v': o.verbose = true; break;
 		default: dieusage();
 		}
-	if (argc > l.ind || !o.dir || (o.follow && (o.separator || !o.end)) || (o.separator && !*o.separator))
+	if (argc > l.ind || !o.dir || (o.follow && (o.separator || !o.end)) ||
+	    (o.separator && !*o.separator))
 		dieusage();
 	return standalone(&o);
 }

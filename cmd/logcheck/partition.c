@@ -28,8 +28,9 @@ static bool has(const struct check *c, int64_t base, const char *suffix)
 /* Files that may stand beside the segments, in any partition or in that of the metadata. */
 static bool known_name(const char *name)
 {
-	static const char *const known[] = {EPOCHS_FILE, EPOCHS_FILE ".tmp", PARTMETA_FILE, PARTMETA_FILE ".tmp",
-	                                    "quorum-state", "quorum-state.tmp"};
+	static const char *const known[] = {EPOCHS_FILE,    EPOCHS_FILE ".tmp",
+					    PARTMETA_FILE,  PARTMETA_FILE ".tmp",
+					    "quorum-state", "quorum-state.tmp"};
 	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
 		if (!strcmp(name, known[i]))
 			return true;
@@ -56,7 +57,8 @@ static void check_entry(const struct check *c, const struct log_entry *e)
 	char name[64];
 	const char *x = e->suffix;
 	snprintf(name, sizeof name, "%020lld%s", (long long)e->base, x);
-	if (!strcmp(x, ".log") || ends_with(x, ".deleted") || ends_with(x, ".cleaned") || ends_with(x, ".swap"))
+	if (!strcmp(x, ".log") || ends_with(x, ".deleted") || ends_with(x, ".cleaned") ||
+	    ends_with(x, ".swap"))
 		return;
 	if (!strcmp(x, ".index") || !strcmp(x, ".timeindex") || !strcmp(x, ".txnindex")) {
 		if (!has(c, e->base, ".log"))
@@ -137,8 +139,9 @@ int check_partition(const char *path, int64_t *start, int64_t *end)
 			check_snapshot(&c, c.v[i].base);
 	}
 	if (c.epochs.n && c.last_base >= 0 && c.epochs.v[c.epochs.n - 1].start > c.end)
-		damage(path, EPOCHS_FILE, -1, "epoch %d begins at %lld, the log ends at %lld", epochs_last(&c.epochs),
-		       (long long)c.epochs.v[c.epochs.n - 1].start, (long long)c.end);
+		damage(path, EPOCHS_FILE, -1, "epoch %d begins at %lld, the log ends at %lld",
+		       epochs_last(&c.epochs), (long long)c.epochs.v[c.epochs.n - 1].start,
+		       (long long)c.end);
 	*start = c.start;
 	*end = c.end;
 	epochs_free(&c.epochs);

@@ -102,7 +102,8 @@ static void match_txn(struct walk *w, const struct batch *b, const void *bytes)
 	struct txnindex_entry e;
 	struct marker m;
 	if (marker_read(b, bytes, &m) < 0) {
-		damage(w->c->path, w->name, -1, "control record at offset %lld is malformed", (long long)b->base_offset);
+		damage(w->c->path, w->name, -1, "control record at offset %lld is malformed",
+		       (long long)b->base_offset);
 		return;
 	}
 	for (; t->at < t->n; t->at += TXNINDEX_ENTRY) {
@@ -129,7 +130,8 @@ static void check_epoch(struct walk *w, const struct batch *b, int64_t position)
 		damage(w->c->path, w->name, position, "leader epoch %d, " EPOCHS_FILE " has %d", b->epoch, known);
 }
 
-static void check_records(struct walk *w, const struct batch *b, const uint8_t *bytes, int64_t position)
+static void check_records(struct walk *w, const struct batch *b, const uint8_t *bytes,
+			  int64_t position)
 {
 	struct record r;
 	size_t at = 0;
@@ -137,7 +139,8 @@ static void check_records(struct walk *w, const struct batch *b, const uint8_t *
 	int got;
 	if (b->attributes & BATCH_CODEC)
 		return;
-	while ((got = record_next(b, bytes + BATCH_HEADER, (size_t)batch_bytes(b) - BATCH_HEADER, &at, &r)) > 0)
+	while ((got = record_next(b, bytes + BATCH_HEADER, (size_t)batch_bytes(b) - BATCH_HEADER,
+				  &at, &r)) > 0)
 		n++;
 	if (got < 0 || n != b->count)
 		damage(w->c->path, w->name, position, "record %d of %d is malformed", n, b->count);
@@ -158,7 +161,8 @@ static void check_batch(struct walk *w, struct scan *sc, const struct batch *b)
 		damage(c->path, w->name, sc->position, "offsets %lld to %lld, %lld was expected",
 		       (long long)b->base_offset, (long long)batch_last_offset(b), (long long)c->end);
 	if (batch_last_offset(b) - w->base > INT32_MAX || batch_last_offset(b) >= w->next_base)
-		damage(c->path, w->name, sc->position, "offset %lld does not belong here", (long long)batch_last_offset(b));
+		damage(c->path, w->name, sc->position, "offset %lld does not belong here",
+		       (long long)batch_last_offset(b));
 	check_epoch(w, b, sc->position);
 	match_index(w, b, sc->position);
 	match_time(w, b);
@@ -197,7 +201,8 @@ void check_segment(struct check *c, int64_t base, int64_t next_base)
 	if (fd < 0 || fstat(fd, &st) < 0 || scan_begin(&sc, fd, 0, st.st_size, CHUNK) < 0)
 		die_file(c->path, w.name);
 	if (c->end > base)
-		damage(c->path, w.name, -1, "begins before offset %lld, where the one before ends", (long long)c->end);
+		damage(c->path, w.name, -1, "begins before offset %lld, where the one before ends",
+		       (long long)c->end);
 	if (c->end < base)
 		c->end = base;
 	while ((got = scan_next(&sc, &b)) > 0)

@@ -9,7 +9,8 @@
 #include "wire/wire.h"
 
 /* Decodes a message and appends it as JSON. */
-static bool to_json(const struct wire_type *t, int version, const char *p, size_t n, struct buf *out)
+static bool to_json(const struct wire_type *t, int version, const char *p, size_t n,
+		    struct buf *out)
 {
 	static struct arena arena = {.limit = 256 << 20};
 	arena_reset(&arena);

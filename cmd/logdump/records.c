@@ -72,7 +72,8 @@ static struct span headers_text(const struct record *r, struct buf *out)
 	return (struct span){(const char *)out->p, (int32_t)out->n};
 }
 
-static void put_record(const char *partition, const struct batch *b, const struct record *r, bool metadata)
+static void put_record(const char *partition, const struct batch *b, const struct record *r,
+		       bool metadata)
 {
 	static struct buf text, words;
 	struct span key = r->key, value = r->value;
@@ -91,8 +92,8 @@ static void put_record(const char *partition, const struct batch *b, const struc
 	row_end();
 }
 
-static void put_records(const char *path, const char *partition, struct batch b, const uint8_t *bytes,
-                        int64_t position, bool metadata)
+static void put_records(const char *path, const char *partition, struct batch b,
+			const uint8_t *bytes, int64_t position, bool metadata)
 {
 	struct record r;
 	size_t at = 0;
@@ -101,7 +102,8 @@ static void put_records(const char *path, const char *partition, struct batch b,
 		complain(path, position, "cannot be decompressed");
 		return;
 	}
-	while ((got = record_next(&b, bytes + BATCH_HEADER, (size_t)batch_bytes(&b) - BATCH_HEADER, &at, &r)) > 0)
+	while ((got = record_next(&b, bytes + BATCH_HEADER, (size_t)batch_bytes(&b) - BATCH_HEADER,
+				  &at, &r)) > 0)
 		if (r.offset >= opt.from && r.offset < opt.to)
 			put_record(partition, &b, &r, metadata);
 	if (got < 0)

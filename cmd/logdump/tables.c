@@ -192,12 +192,18 @@ static void (*by_name(const char *name, int64_t *base))(const struct file *f)
 	static const struct {
 		const char *name;
 		void (*dump)(const struct file *f);
-	} suffixes[] = {{".index", dump_index}, {".timeindex", dump_timeindex}, {".txnindex", dump_txnindex},
-	                {".snapshot", dump_snapshot}},
-	names[] = {{EPOCHS_FILE, dump_epochs}, {PARTMETA_FILE, dump_partmeta},
-	           {METAPROPERTIES_FILE, dump_metaproperties}, {CLEANSHUTDOWN_FILE, dump_cleanshutdown},
-	           {CHECKPOINT_RECOVERY_POINT, dump_checkpoint}, {CHECKPOINT_LOG_START, dump_checkpoint},
-	           {CHECKPOINT_HIGH_WATERMARK, dump_checkpoint}, {CHECKPOINT_CLEANER, dump_checkpoint}};
+	} suffixes[] = {{".index", dump_index},
+			{".timeindex", dump_timeindex},
+			{".txnindex", dump_txnindex},
+			{".snapshot", dump_snapshot}},
+	  names[] = {{EPOCHS_FILE, dump_epochs},
+		     {PARTMETA_FILE, dump_partmeta},
+		     {METAPROPERTIES_FILE, dump_metaproperties},
+		     {CLEANSHUTDOWN_FILE, dump_cleanshutdown},
+		     {CHECKPOINT_RECOVERY_POINT, dump_checkpoint},
+		     {CHECKPOINT_LOG_START, dump_checkpoint},
+		     {CHECKPOINT_HIGH_WATERMARK, dump_checkpoint},
+		     {CHECKPOINT_CLEANER, dump_checkpoint}};
 	struct log_entry e;
 	if (log_name_parse(name, &e) == 0)
 		for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++) {

@@ -11,7 +11,8 @@
 #include "log/batch.h"
 
 enum { STEP = 64 << 10, SNAPPY_BLOCK = 32 << 10, XERIAL = 16 };
-static const uint8_t xerial[XERIAL] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1};
+static const uint8_t xerial[XERIAL] = {0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0,
+				       0,    0,   0,   1,   0,   0,   0,   1};
 
 static int fail(int e)
 {
@@ -29,7 +30,7 @@ static int step_room(struct buf *out, size_t from, size_t most, size_t *room)
 	return buf_need(out, *room);
 }
 
-/* --- gzip ----------------------------------------------------------------------------------------- */
+/* --- gzip --- */
 
 static int gunzip(const void *p, size_t n, size_t most, struct buf *out)
 {
@@ -76,7 +77,7 @@ static int gzip(const void *p, size_t n, struct buf *out)
 	return r;
 }
 
-/* --- snappy --------------------------------------------------------------------------------------- */
+/* --- snappy --- */
 
 static int unsnap_block(const char *p, size_t n, size_t from, size_t most, struct buf *out)
 {
@@ -131,7 +132,7 @@ static int snap(const char *p, size_t n, struct buf *out)
 	return 0;
 }
 
-/* --- lz4 ------------------------------------------------------------------------------------------ */
+/* --- lz4 --- */
 
 static int unlz4(const char *p, size_t n, size_t most, struct buf *out)
 {
@@ -168,7 +169,8 @@ static int unlz4(const char *p, size_t n, size_t most, struct buf *out)
 
 static int lz4(const void *p, size_t n, struct buf *out)
 {
-	LZ4F_preferences_t prefs = {.frameInfo = {.blockSizeID = LZ4F_max64KB, .blockMode = LZ4F_blockIndependent}};
+	LZ4F_preferences_t prefs = {
+		.frameInfo = {.blockSizeID = LZ4F_max64KB, .blockMode = LZ4F_blockIndependent}};
 	size_t bound = LZ4F_compressFrameBound(n, &prefs);
 	if (buf_need(out, bound) < 0)
 		return -1;
@@ -179,7 +181,7 @@ static int lz4(const void *p, size_t n, struct buf *out)
 	return 0;
 }
 
-/* --- zstd ----------------------------------------------------------------------------------------- */
+/* --- zstd --- */
 
 static int unzstd(const void *p, size_t n, size_t most, struct buf *out)
 {
@@ -220,7 +222,7 @@ static int zstd(const void *p, size_t n, struct buf *out)
 	return 0;
 }
 
-/* -------------------------------------------------------------------------------------------------- */
+/* --- */
 
 int codec_expand(int codec, const void *p, size_t n, size_t most, struct buf *out)
 {

@@ -1,7 +1,7 @@
 /* Kafka's compression codecs over whole buffers. Here and nowhere else they are linked in.
  *   gzip    RFC 1952, members one after another
- *   snappy  the framing of snappy-java: 82 'SNAPPY' 00, i32 1, i32 1, then i32 bytes and a raw block,
- *           again and again; read also without it, as one raw block
+ *   snappy  the framing of snappy-java: 82 'SNAPPY' 00, i32 1, i32 1, then i32 bytes and a raw
+ *           block, again and again; read also without it, as one raw block
  *   lz4     the frame format, independent blocks of at most 64 KiB (Kafka reads no others)
  *   zstd    frames
  */

@@ -77,7 +77,8 @@ static void serve(void)
 static void die_at(int64_t position, int64_t offset, const char *what)
 {
 	char text[96];
-	snprintf(text, sizeof text, "batch at byte %lld, offset %lld: ", (long long)position, (long long)offset);
+	snprintf(text, sizeof text, "batch at byte %lld, offset %lld: ", (long long)position,
+		 (long long)offset);
 	strerr_dief(1, text, what);
 }
 

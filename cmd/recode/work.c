@@ -18,7 +18,8 @@ static int refuse(struct recode_answer *a, int error, const char *message)
 }
 
 /* Puts the records of the batch into raw. 1; 0 with the answer's error set; -1. */
-static int open_batch(const struct recode_request *q, const struct batch *b, struct recode_answer *a)
+static int open_batch(const struct recode_request *q, const struct batch *b,
+		      struct recode_answer *a)
 {
 	size_t most = q->most_bytes < RECODE_MOST ? q->most_bytes : RECODE_MOST;
 	raw.n = 0;
@@ -33,7 +34,8 @@ static int open_batch(const struct recode_request *q, const struct batch *b, str
 }
 
 /* Writes the batch with this codec into made: from raw, or as it came when the codec stays. */
-static int close_batch(const struct recode_request *q, struct batch b, int codec, struct recode_answer *a)
+static int close_batch(const struct recode_request *q, struct batch b, int codec,
+		       struct recode_answer *a)
 {
 	bool same = codec == (b.attributes & BATCH_CODEC);
 	made.n = 0;
