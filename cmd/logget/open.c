@@ -1,27 +1,12 @@
 /* Compressed batches, opened by the co-process recode. */
 #include <errno.h>
-#include <unistd.h>
 
-#include <skalibs/allreadwrite.h>
 #include <skalibs/strerr.h>
 
-#include "cli/sibling.h"
-#include "log/recode.h"
+#include "cli/recoder.h"
 #include "logget.h"
 
-static int fd = -1;
-static struct buf request, answer;
-
-static void read_more(void)
-{
-	enum { READ_BYTES = 1 << 20 };
-	if (buf_need(&answer, READ_BYTES) < 0)
-		die_memory();
-	ssize_t r = read(fd, answer.p + answer.n, READ_BYTES);
-	if (r <= 0 && !(r < 0 && errno == EINTR))
-		strerr_die(102, "logget: recode has died");
-	answer.n += r > 0 ? (size_t)r : 0;
-}
+static struct recoder recoder = {.fd = -1};
 
 const uint8_t *batch_open(struct batch *b, const uint8_t *bytes)
 {
@@ -33,17 +18,10 @@ const uint8_t *batch_open(struct batch *b, const uint8_t *bytes)
 		.batch_n = (size_t)batch_bytes(b),
 	};
 	struct recode_answer a;
-	int64_t n;
-	if (fd < 0 && (fd = cli_coprocess("recode")) < 0)
-		strerr_diesys(111, "logget: unable to run recode");
-	request.n = answer.n = 0;
-	if (recode_put_request(&request, &q) < 0)
-		die_memory();
-	if (allwrite(fd, (const char *)request.p, request.n) < request.n)
-		strerr_die(102, "logget: recode has died");
-	while ((n = recode_get_answer(&a, answer.p, answer.n)) == 0)
-		read_more();
-	if (n < 0 || a.verdict.error || batch_parse(b, a.batch, a.batch_n) < 0 ||
+	if (recoder_ask(&recoder, &q, &a) < 0)
+		strerr_diesys(errno == EPIPE || errno == EBADMSG ? 102 : 111,
+			      "logget: unable to ask recode");
+	if (a.verdict.error || batch_parse(b, a.batch, a.batch_n) < 0 ||
 	    (size_t)batch_bytes(b) != a.batch_n)
 		return NULL;
 	return a.batch;
