@@ -1,10 +1,15 @@
 /* Records into batches, a lane for each partition. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include <skalibs/strerr.h>
+
 #include "base/murmur2.h"
+#include "cli/recoder.h"
 #include "logput.h"
+#include "wire/wire.h"
 
 enum { RECORD_OVERHEAD = 40 }; /* more than the lengths and deltas of a record take */
 
@@ -23,6 +28,7 @@ void lanes_make(void)
 		lanes[i].partition = i;
 		lanes[i].last = &lanes[i].first;
 		lanes[i].bytes_max = opt.batch_bytes;
+		lanes[i].alone = opt.idempotent;
 	}
 	srand((unsigned)time(NULL));
 }
@@ -81,12 +87,45 @@ static int32_t sequence_after(int32_t sequence, int32_t n)
 	return (int32_t)(((int64_t)sequence + n) & INT32_MAX);
 }
 
+static struct recoder recoder = {.fd = -1};
+
+/* The batch compressed, or open again, in place. */
+static void recode(struct batch_out *b, int kind)
+{
+	struct recode_request q = {
+		.kind = (uint8_t)kind,
+		.codec = kind == RECODE_OPEN ? RECODE_AS_IT_CAME : (uint8_t)opt.codec,
+		.most_bytes = RECODE_MOST,
+		.before_max_ms = INT64_MAX,
+		.after_max_ms = INT64_MAX,
+		.batch = b->bytes.p,
+		.batch_n = b->bytes.n,
+	};
+	struct recode_answer a;
+	if (recoder_ask(&recoder, &q, &a) < 0)
+		strerr_diesys(errno == EPIPE || errno == EBADMSG ? 102 : 111,
+			      "logput: unable to ask recode");
+	if (a.verdict.error)
+		strerr_die(1, "logput: recode: ", wire_error_name(a.verdict.error));
+	bytes_held += (int64_t)a.batch_n - (int64_t)b->bytes.n;
+	b->bytes.n = 0;
+	if (buf_add(&b->bytes, a.batch, a.batch_n) < 0)
+		die_memory();
+}
+
+static void finish_batch(struct batch_out *b)
+{
+	batch_end(&b->build);
+	if (opt.codec != CODEC_NONE)
+		recode(b, RECODE_CHECK);
+}
+
 void lane_seal(struct lane *l)
 {
 	struct batch_out *b = l->filling;
 	if (!b)
 		return;
-	batch_end(&b->build);
+	finish_batch(b);
 	l->sequence = sequence_after(l->sequence, b->build.head.count);
 	*l->last = b;
 	l->last = &b->next;
@@ -137,8 +176,8 @@ static void copy_records(struct batch_out *to, const struct batch_out *from, int
 					   opt.headers_n) < 0)
 			die_memory();
 	}
-	batch_end(&to->build);
 	bytes_held += (int64_t)to->bytes.n;
+	finish_batch(to);
 }
 
 void batch_halve(struct lane *l, struct batch_out *b)
@@ -147,6 +186,8 @@ void batch_halve(struct lane *l, struct batch_out *b)
 	struct batch_out *one = batch_new(l, b->record, b->build.head.base_sequence);
 	struct batch_out *two =
 		batch_new(l, b->record + half, sequence_after(b->build.head.base_sequence, half));
+	if (opt.codec != CODEC_NONE)
+		recode(b, RECODE_OPEN);
 	copy_records(one, b, 0, half);
 	copy_records(two, b, half, n - half);
 	struct batch_out **p = &l->first;

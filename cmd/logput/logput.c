@@ -16,7 +16,7 @@
 
 #define USAGE \
 	"logput [-b brokers] [-p partition] [-a 0|1|all] [-i] [-D delimiter | -0] [-K separator] " \
-	"[-k key] [-H name=value]... [-Z] [-B bytes] topic"
+	"[-k key] [-H name=value]... [-Z] [-B bytes] [-z codec] topic"
 #define dieusage() strerr_die(100, "logput: usage: " USAGE)
 
 enum { READ_BYTES = 1 << 20, HELD_BYTES = 64 << 20, RECORD_MOST = 1 << 30, START_MS = 15000 };
@@ -235,11 +235,23 @@ static void parse_acks(const char *z)
 		dieusage();
 }
 
+static void parse_codec(const char *z)
+{
+	static const char *const names[] = {"none", "gzip", "snappy", "lz4", "zstd"};
+	for (int i = 0; i < 5; i++) {
+		if (!strcmp(z, names[i])) {
+			opt.codec = i;
+			return;
+		}
+	}
+	dieusage();
+}
+
 static void parse(int argc, const char *const *argv)
 {
 	subgetopt g = SUBGETOPT_ZERO;
 	int64_t v;
-	for (int c; (c = subgetopt_r(argc, argv, "0b:p:a:iD:K:k:H:ZB:", &g)) != -1;) {
+	for (int c; (c = subgetopt_r(argc, argv, "0b:p:a:iD:K:k:H:ZB:z:", &g)) != -1;) {
 		switch (c) {
 		case '0': opt.delimiter = (struct span){"", 1}; break;
 		case 'b': opt.brokers = g.arg; break;
@@ -249,6 +261,7 @@ static void parse(int argc, const char *const *argv)
 		case 'K': opt.key_separator = text(g.arg); break;
 		case 'k': opt.key = span_of(g.arg); break;
 		case 'H': add_header(g.arg); break;
+		case 'z': parse_codec(g.arg); break;
 		case 'Z': opt.null_empty = true; break;
 		case 'p':
 			if (!cli_int(g.arg, -1, INT32_MAX, &v))

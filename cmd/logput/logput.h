@@ -24,6 +24,7 @@ struct options {
 	struct span headers[2 * HEADERS_MOST];
 	int headers_n;
 	int32_t batch_bytes;
+	int codec; /* enum batch_codec */
 };
 extern struct options opt;
 extern struct net *net;
@@ -43,6 +44,7 @@ struct lane {
 	struct batch_out *first, **last;
 	int in_flight;
 	bool hold;         /* an error: wait for all that is in flight */
+	int alone;         /* so many batches fly one at a time */
 	int32_t sequence;  /* of the next record */
 	int32_t bytes_max; /* of a batch: less after MESSAGE_TOO_LARGE */
 };

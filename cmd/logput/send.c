@@ -75,9 +75,19 @@ static void try_later(struct lane *l)
 		again_at = net_now() + BACKOFF_MS;
 }
 
+static int queue_length(const struct lane *l)
+{
+	int n = 0;
+	for (const struct batch_out *b = l->first; b; b = b->next)
+		n++;
+	return n;
+}
+
 static void answered(struct lane *l, struct batch_out *b, int code, struct span message)
 {
 	bool more = b->build.head.count > 1;
+	if (!code && l->alone > 0)
+		l->alone--;
 	if (!code || code == WIRE_DUPLICATE_SEQUENCE_NUMBER)
 		drop(l, b);
 	else if (rejected)
@@ -91,6 +101,8 @@ static void answered(struct lane *l, struct batch_out *b, int code, struct span 
 		refuse(l, b, code, message);
 	if (code == WIRE_MESSAGE_TOO_LARGE && more)
 		l->hold = true;
+	if (code && opt.idempotent)
+		l->alone = queue_length(l);
 }
 
 static void done_part(const struct request *q, int32_t partition, int code, struct span message)
@@ -128,11 +140,14 @@ static void on_produced(void *arg, const struct net_answer *a)
 	free(q);
 }
 
+/* A broker without a producer's state takes any sequence: were a batch refused and the next one
+ * taken, the first could never follow. So the first batch flies alone, and after an error each one
+ * does until the queue is behind it. */
 static struct batch_out *next_batch(struct lane *l)
 {
 	if (l->hold && l->in_flight == 0 && again_at == INT64_MAX && !rejected)
 		l->hold = false;
-	if (l->hold || l->in_flight >= IN_FLIGHT)
+	if (l->hold || l->in_flight >= (l->alone ? 1 : IN_FLIGHT))
 		return NULL;
 	struct batch_out *b = l->first;
 	while (b && b->flying)
