@@ -80,7 +80,8 @@ struct port_message {
 /* Appends m without its descriptors. -1 ENOMEM, EMSGSIZE. */
 int port_pack(struct buf *b, const struct port_message *m);
 /* Parses one whole message (p begins at the length field). pieces: room for PORT_PIECES_MAX. fds
- * are not touched: piece.fd and m->fd become -2 where a descriptor is to come, else -1. -1 EBADMSG. */
+ * are not touched: piece.fd and m->fd become -2 where a descriptor is to come, else -1.
+ * -1 EBADMSG. */
 int port_unpack(struct port_message *m, const void *p, size_t n, struct port_piece *pieces);
 /* One line of text for portdump: type, tag, and what a person wants to see. */
 int port_print(const struct port_message *m, struct buf *b);

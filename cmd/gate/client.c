@@ -1,0 +1,409 @@
+/* A client's connection: frames come in, become calls at one owner at a time, and their answers
+ * leave in request order. What cannot go on yet stays in the socket: back-pressure is TCP's. */
+#include <errno.h>
+#include <io.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gate.h"
+
+enum {
+	READ_MAX = 1 << 20,       /* at once, into a frame that has grown so far */
+	COPY_MAX = 64 << 10,      /* a request up to this is kept to send it again */
+};
+
+static struct client *dirty;
+
+void client_dirty(struct client *c)
+{
+	if (c->dirty)
+		return;
+	c->dirty = true;
+	c->dirty_next = dirty;
+	dirty = c;
+}
+
+bool clients_pending(void)
+{
+	return dirty != 0;
+}
+
+/* --- deadlines -------------------------------------------------------------------------------- */
+
+static int64_t deadline(const struct client *c)
+{
+	int64_t at = INT64_MAX;
+	if (c->out.first)
+		at = c->progress_ms + STALL_MS;
+	else if (!c->first)
+		at = c->active_ms + gate.idle_ms;
+	if (c->muted_until && c->muted_until < at)
+		at = c->muted_until;
+	if (c->waiting_since && c->waiting_since + OWNER_WAIT_MS < at)
+		at = c->waiting_since + OWNER_WAIT_MS;
+	return at;
+}
+
+/* A timer that fires too early looks again: it is only ever moved forward. */
+static void arm(struct client *c)
+{
+	int64_t at = deadline(c);
+	if (at != INT64_MAX && (!c->timer.node.place || at < c->timer.node.at))
+		timer_set(&c->timer, at);
+}
+
+static void timed(void *arg)
+{
+	struct client *c = arg;
+	if (c->muted_until && gate.now >= c->muted_until)
+		c->muted_until = 0;
+	if (c->waiting_since && gate.now >= c->waiting_since + OWNER_WAIT_MS)
+		client_close(c, "the program that answers is away");
+	else if (c->out.first && gate.now >= c->progress_ms + STALL_MS)
+		client_close(c, "it reads nothing");
+	else if (!c->out.first && !c->first && gate.now >= c->active_ms + gate.idle_ms)
+		client_close(c, "idle");
+	else
+		client_dirty(c);
+}
+
+void client_waits(struct client *c)
+{
+	if (!c->waiting_since)
+		c->waiting_since = gate.now;
+	arm(c);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+struct client *client_new(int fd, uint8_t listener, const char *host)
+{
+	struct client *c = calloc(1, sizeof *c);
+	if (!c || !io_fd_flags(fd, IO_FD_NONBLOCK | IO_FD_CANWRITE)) {
+		free(c);
+		return 0;
+	}
+	c->thing = CLIENT;
+	c->fd = fd;
+	c->listener = listener;
+	strcpy(c->host, host);
+	c->active_ms = gate.now;
+	c->timer.fn = timed;
+	c->timer.arg = c;
+	c->next = gate.clients;
+	c->before = &gate.clients;
+	if (c->next)
+		c->next->before = &c->next;
+	gate.clients = c;
+	gate.clients_n++;
+	io_setcookie(fd, c);
+	watch_read(fd);
+	c->reading = true;
+	arm(c);
+	return c;
+}
+
+static void call_free(struct call *k)
+{
+	output_free(&k->out);
+	free(k);
+}
+
+/* The struct lives until the end of the turn: callers up the stack still hold it. */
+void client_close(struct client *c, const char *why)
+{
+	if (c->dead)
+		return;
+	c->dead = true;
+	if (why)
+		say("info", "%s closed: %s", c->host, why);
+	for (struct call *k = c->first, *next; k; k = next) {
+		next = k->next;
+		if (!k->answered)
+			owner_flush_call(k);
+		call_free(k);
+	}
+	c->first = c->last = 0;
+	output_free(&c->out);
+	buf_free(&c->in);
+	owner_unblock(c);
+	heap_del(&gate.timers, &c->timer.node);
+	io_close(c->fd);
+	*c->before = c->next;
+	if (c->next)
+		c->next->before = c->before;
+	gate.clients_n--;
+	listeners_resume();
+	client_dirty(c);
+}
+
+/* --- requests --------------------------------------------------------------------------------- */
+
+static int call_start(struct client *c, const struct route *r, const uint8_t *frame, uint32_t n)
+{
+	uint32_t copy = r->resend && n <= COPY_MAX ? n : 0;
+	struct call *k = malloc(sizeof *k + copy);
+	if (!k)
+		return -1;
+	*k = (struct call){.client = c, .owner = r->owner, .frame_n = copy};
+	memcpy(k->frame, frame, copy);
+	if (owner_call(k, frame, n) < 0) {
+		free(k);
+		return -1;
+	}
+	if (c->last)
+		c->last->next = k;
+	else
+		c->first = k;
+	c->last = k;
+	c->in_flight++;
+	return 0;
+}
+
+/* false: it has to wait. */
+static bool request(struct client *c, const uint8_t *frame, uint32_t n)
+{
+	struct route r = route_frame(c->listener, frame, n);
+	if (!r.owner) {
+		client_close(c, r.refusal);
+		return true;
+	}
+	if (c->last && c->last->owner != r.owner)
+		return false;
+	if (owner_is_up(r.owner))
+		c->waiting_since = 0;
+	else
+		client_waits(c);
+	if (!owner_ready(r.owner)) {
+		owner_block(r.owner, c);
+		return false;
+	}
+	if (call_start(c, &r, frame, n) < 0)
+		client_close(c, strerror(errno));
+	return true;
+}
+
+static bool may_go_on(const struct client *c)
+{
+	return !gate.draining && !c->out.first && !c->muted_until && !c->blocked &&
+	       c->in_flight < IN_FLIGHT;
+}
+
+static const char *what_is_it(const uint8_t *p)
+{
+	if (!memcmp(p, "GET ", 4) || !memcmp(p, "POST", 4) || !memcmp(p, "HEAD", 4))
+		return "it speaks HTTP";
+	if (p[0] == 0x16 && p[1] == 3)
+		return "it speaks TLS";
+	return "a bad frame length";
+}
+
+/* Starts the whole frames at p while it may. Returns the bytes used. */
+static size_t frames(struct client *c, const uint8_t *p, size_t n)
+{
+	size_t at = 0;
+	c->stuck = false;
+	while (!c->dead && !c->closing && n - at >= 4) {
+		uint32_t length = get32(p + at);
+		if (length == 0 || length > gate.frame_max) {
+			client_close(c, what_is_it(p + at));
+			return 0;
+		}
+		if (n - at - 4 < length)
+			break;
+		if (!may_go_on(c) || !request(c, p + at + 4, length)) {
+			c->stuck = true;
+			break;
+		}
+		at += 4 + (size_t)length;
+	}
+	return at;
+}
+
+/* What is left after a large frame does not keep that frame's memory. */
+static int drop_used(struct buf *b, size_t used)
+{
+	struct buf rest = {0};
+	if (used < b->n && (b->n - used) * 4 > b->cap) {
+		buf_take(b, used);
+		return 0;
+	}
+	if (buf_add(&rest, b->p + used, b->n - used) < 0)
+		return -1;
+	buf_free(b);
+	*b = rest;
+	return 0;
+}
+
+static void frames_kept(struct client *c)
+{
+	size_t used = frames(c, c->in.p, c->in.n);
+	if (!c->dead && used && drop_used(&c->in, used) < 0)
+		client_close(c, strerror(errno));
+}
+
+static ssize_t read_more(struct client *c)
+{
+	size_t room = c->in.n < READ ? READ : c->in.n < READ_MAX ? c->in.n : READ_MAX;
+	if (buf_need(&c->in, room) < 0)
+		return -1;
+	ssize_t n = read(c->fd, c->in.p + c->in.n, room);
+	if (n > 0) {
+		c->in.n += (size_t)n;
+		frames_kept(c);
+	}
+	return n;
+}
+
+/* Most reads bring whole requests: they are handled where they are, and an idle client holds no
+ * memory. */
+static ssize_t read_first(struct client *c)
+{
+	static uint8_t shared[READ];
+	ssize_t n = read(c->fd, shared, sizeof shared);
+	if (n <= 0)
+		return n;
+	size_t used = frames(c, shared, (size_t)n);
+	if (!c->dead && buf_add(&c->in, shared + used, (size_t)n - used) < 0)
+		return -1;
+	return n;
+}
+
+static void want_read(struct client *c)
+{
+	bool want = !c->closing && !c->stuck && !c->muted_until && !gate.draining;
+	if (want == c->reading)
+		return;
+	c->reading = want;
+	if (want)
+		watch_read(c->fd);
+	else
+		io_dontwantread(c->fd);
+}
+
+void client_readable(struct client *c)
+{
+	if (!c->reading)
+		return;
+	ssize_t n = c->in.n ? read_more(c) : read_first(c);
+	if (c->dead)
+		return;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		client_close(c, n < 0 && errno != ECONNRESET ? strerror(errno) : 0);
+		return;
+	}
+	c->active_ms = gate.now;
+	want_read(c);
+	arm(c);
+}
+
+/* --- answers ---------------------------------------------------------------------------------- */
+
+static void answers_move(struct client *c)
+{
+	while (c->first && c->first->answered && !c->closing) {
+		struct call *k = c->first;
+		c->first = k->next;
+		if (!c->first)
+			c->last = 0;
+		c->in_flight--;
+		c->closing = k->close;
+		if (!c->out.first)
+			c->progress_ms = gate.now;
+		output_move(&c->out, &k->out);
+		free(k);
+	}
+}
+
+static int take_pieces(struct call *k, struct holder *h, const struct port_message *m)
+{
+	if (m->kind != PORT_BYTES) {
+		file_take(h, m);
+		return 0;
+	}
+	if (output_answer(&k->out, h, m) == 0)
+		return 0;
+	if (errno == ESTALE && k->frame_n && ++k->tries < TRIES && owner_resend(k) == 0)
+		return 1;
+	say("warning", "%s: an answer is unusable: %s", k->client->host, strerror(errno));
+	return -1;
+}
+
+void client_answered(struct call *k, struct holder *h, const struct port_message *m)
+{
+	struct client *c = k->client;
+	int r = take_pieces(k, h, m);
+	if (r > 0)
+		return;
+	owner_done(k);
+	k->answered = true;
+	k->close = m->kind == PORT_CLOSE || r < 0;
+	if (m->mute_ms && c->muted_until < gate.now + m->mute_ms)
+		c->muted_until = gate.now + m->mute_ms;
+	answers_move(c);
+	client_dirty(c);
+}
+
+static void write_out(struct client *c)
+{
+	bool progress = false;
+	enum written w = output_write(&c->out, c->fd, &progress);
+	if (progress)
+		c->progress_ms = c->active_ms = gate.now;
+	if (w == FAILED) {
+		client_close(c, errno == EIO ? "a segment ended early" : 0);
+		return;
+	}
+	if (w == WRITTEN && c->writing)
+		io_dontwantwrite(c->fd);
+	else if (w != WRITTEN && !c->writing)
+		watch_write(c->fd);
+	c->writing = w != WRITTEN;
+}
+
+/* The client counts as dirty meanwhile, so that one which is closed here is freed here. */
+static void client_turn(struct client *c)
+{
+	if (c->doomed)
+		client_close(c, "the program that was to answer died");
+	if (!c->dead && c->out.first)
+		write_out(c);
+	if (!c->dead && c->closing && !c->out.first)
+		client_close(c, 0);
+	if (!c->dead && c->stuck)
+		frames_kept(c);
+	if (c->dead) {
+		free(c);
+		return;
+	}
+	c->dirty = false;
+	want_read(c);
+	arm(c);
+}
+
+void clients_turn(void)
+{
+	while (dirty) {
+		struct client *c = dirty;
+		dirty = c->dirty_next;
+		client_turn(c);
+	}
+}
+
+void clients_drain(void)
+{
+	for (struct client *c = gate.clients; c; c = c->next)
+		want_read(c);
+}
+
+bool clients_busy(void)
+{
+	for (struct client *c = gate.clients; c; c = c->next)
+		if (c->first || c->out.first)
+			return true;
+	return false;
+}

@@ -1,0 +1,228 @@
+/* gate: Kafka's protocol over TCP, handed to the programs of the node over their ports.
+ *
+ * A turn drains every ready descriptor, lets requests become calls and answers become output, then
+ * sends one batch to each owner and each client.
+ */
+#include "gate.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <io.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "port/loop.h"
+
+enum { READY_FD = 3, EVENTS = 256, FRAME_MAX = 100 << 20 };
+
+struct gate gate;
+
+static struct {
+	enum thing thing;
+	int fd[2];
+} signals = {.thing = SIGNALS};
+
+void timer_set(struct timer *t, int64_t at_ms)
+{
+	if (heap_set(&gate.timers, &t->node, at_ms) < 0)
+		die(111, "out of memory");
+}
+
+/* libowfat remembers what it believes to be ready and then asks the kernel nothing: a wait could
+ * sleep on that belief. It is made to forget first. */
+void watch_read(int fd)
+{
+	io_eagain_read(fd);
+	io_wantread(fd);
+}
+
+void watch_write(int fd)
+{
+	io_eagain_write(fd);
+	io_wantwrite(fd);
+}
+
+/* --- settings --------------------------------------------------------------------------------- */
+
+static int64_t number(const char *name, int64_t otherwise)
+{
+	const char *s = getenv(name);
+	char *end;
+	if (!s || !*s)
+		return otherwise;
+	errno = 0;
+	long long v = strtoll(s, &end, 10);
+	end += strspn(end, " \n");
+	if (errno || *end || v < 1)
+		die(100, "%s: %s is not a number above 0", name, s);
+	return v;
+}
+
+static void settings(void)
+{
+	int64_t frame_max = number("socket.request.max.bytes", FRAME_MAX);
+	if (frame_max > FRAME_MAX)
+		say("warning", "socket.request.max.bytes: %d is the most", FRAME_MAX);
+	gate.frame_max = frame_max < FRAME_MAX ? (size_t)frame_max : FRAME_MAX;
+	gate.idle_ms = number("connections.max.idle.ms", 600000);
+	gate.clients_max = (size_t)number("max.connections", INT_MAX);
+}
+
+static void raise_descriptor_limit(void)
+{
+	struct rlimit r;
+	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
+		r.rlim_cur = r.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &r);
+	}
+}
+
+/* --- signals ---------------------------------------------------------------------------------- */
+
+static void on_signal(int number)
+{
+	int e = errno;
+	if (write(signals.fd[1], "t", 1) < 0) {
+		/* the pipe is full: it has been told */
+	}
+	errno = e;
+}
+
+static void catch_signals(void)
+{
+	struct sigaction a = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
+	if (pipe2(signals.fd, O_NONBLOCK | O_CLOEXEC) < 0 || !io_fd(signals.fd[0]))
+		die(111, "unable to make a pipe: %s", strerror(errno));
+	io_setcookie(signals.fd[0], &signals);
+	watch_read(signals.fd[0]);
+	signal(SIGPIPE, SIG_IGN);
+	sigaction(SIGTERM, &a, 0);
+	sigaction(SIGINT, &a, 0);
+}
+
+static void too_late(void *arg)
+{
+	exit(0);
+}
+
+static void drain(void)
+{
+	static struct timer end = {.fn = too_late};
+	char c[16];
+	if (read(signals.fd[0], c, sizeof c) <= 0 || gate.draining)
+		return;
+	say("info", "stopping");
+	gate.draining = true;
+	listeners_close();
+	clients_drain();
+	timer_set(&end, gate.now + DRAIN_MS);
+}
+
+/* --- turns ------------------------------------------------------------------------------------ */
+
+static void readable(int fd)
+{
+	enum thing *t = io_getcookie(fd);
+	if (!t)
+		return;    /* closed earlier in this turn */
+	switch (*t) {
+	case LISTENER: listener_readable((struct listener *)t); break;
+	case CLIENT: client_readable((struct client *)t); break;
+	case OWNER: owner_readable((struct owner *)t); break;
+	case SIGNALS: drain(); break;
+	}
+}
+
+static void writable(int fd)
+{
+	enum thing *t = io_getcookie(fd);
+	if (t && *t == CLIENT)
+		client_dirty((struct client *)t);
+	else if (t && *t == OWNER)
+		owner_writable((struct owner *)t);
+}
+
+/* libowfat's lists of ready descriptors are emptied before anything is opened or closed: they run
+ * through its table of descriptors, where a number that is used anew cuts them. Without io_eagain_
+ * a descriptor goes into yet another list, and io_close leaves open what is in one. */
+static void events(void)
+{
+	int in[EVENTS], out[EVENTS], in_n = 0, out_n = 0;
+	int64_t fd;
+	while (in_n < EVENTS && (fd = io_canread()) != -1) {
+		in[in_n++] = (int)fd;
+		io_eagain_read(fd);
+	}
+	while (out_n < EVENTS && (fd = io_canwrite()) != -1) {
+		out[out_n++] = (int)fd;
+		io_eagain_write(fd);
+	}
+	for (int i = 0; i < in_n; i++)
+		readable(in[i]);
+	for (int i = 0; i < out_n; i++)
+		writable(out[i]);
+}
+
+static int64_t time_to_sleep(void)
+{
+	struct heap_node *first = heap_first(&gate.timers);
+	if (clients_pending())
+		return 0;
+	if (!first)
+		return -1;
+	int64_t ms = first->at - port_now_ms();
+	return ms <= 0 ? 0 : ms > INT_MAX ? INT_MAX : ms;
+}
+
+static void run_timers(void)
+{
+	for (size_t n = gate.timers.n; n; n--) {
+		struct timer *t = (struct timer *)heap_first(&gate.timers);
+		if (!t || t->node.at > gate.now)
+			return;
+		heap_del(&gate.timers, &t->node);
+		t->fn(t->arg);
+	}
+}
+
+static void turn(void)
+{
+	if (io_waituntil2(time_to_sleep()) < 0 && errno != EINTR)
+		die(111, "unable to wait for events: %s", strerror(errno));
+	gate.now = port_now_ms();
+	events();
+	run_timers();
+	clients_turn();
+	owners_turn();
+}
+
+static void tell_ready(bool given)
+{
+	if (given && write(READY_FD, "\n", 1) == 1)
+		close(READY_FD);
+}
+
+int main(int argc, char **argv)
+{
+	bool ready_given = fcntl(READY_FD, F_GETFD) >= 0;
+	const char *listeners = getenv("listeners");
+	gate.now = port_now_ms();
+	if (argc != 1)
+		die(100, "usage: gate (settings come from the environment)");
+	if (!listeners)
+		die(100, "listeners is not set");
+	settings();
+	raise_descriptor_limit();
+	catch_signals();
+	listeners_open(listeners, getenv("controller.listener.names"),
+	               getenv("listener.security.protocol.map"));
+	owners_start();
+	tell_ready(ready_given);
+	while (!gate.draining || clients_busy())
+		turn();
+	return 0;
+}
