@@ -169,14 +169,27 @@ static void on_reset(void *ctx, struct meta_image *image)
 	configure_all();
 }
 
+/* Slots of an earlier run whose partition is gone. */
+static void free_slots(void)
+{
+	struct page_slot s;
+	struct page_entry e;
+	for (uint32_t i = 0; i < node.page.head->used; i++)
+		if (page_read(&node.page, i, &s, &e) && !partition_get(&e.topic_id, e.partition))
+			page_free(&node.page, i);
+}
+
 /* The directory as it was left is compared with the metadata once, before anybody is served. */
 static void on_caught_up(void *ctx, struct meta_image *image)
 {
 	if (node.serving)
 		return;
-	strays_put_away();
+	/* Metadata that does not know this node yet has nothing to say about its directories. */
+	if (meta_broker(image, node.me.id))
+		strays_put_away();
 	deleted_find();
 	settle_all(image);
+	free_slots();
 	page_applied(&node.page, image->offset);
 	serve();
 }
