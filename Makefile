@@ -22,6 +22,7 @@ SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 # links lib.a and one of skalibs and libowfat: they share 64 names, and a binary with both crashes.
 OWF = gate
 LIBS_recode = -lzstd -llz4 -lsnappy -lz
+LIBS_elect = -ljansson
 BINARIES = $(sort $(basename $(notdir $(wildcard cmd/*.c))) \
 	$(notdir $(patsubst %/,%,$(dir $(wildcard cmd/*/*.c)))))
 SCRIPTS = $(basename $(notdir $(wildcard cmd/*.sh cmd/*.e)))

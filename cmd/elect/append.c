@@ -1,0 +1,102 @@
+/* Records into the log and the image, commits, snapshots. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <skalibs/strerr.h>
+
+#include "elect.h"
+#include "meta/record.h"
+
+enum { BATCH_BYTES = 1 << 20, BATCH_RECORDS = 10000, TRANSACTIONS = 13 };
+
+/* One record value, u32 length first, of a message without fields of its own. */
+static void put_bound(struct buf *b, int type, const char *name)
+{
+	struct begin_transaction_record r;      /* has the room of the others */
+	size_t at = b->n;
+
+	wire_init(meta_record_wire(type), &r);
+	if (type == META_BEGIN_TRANSACTION)
+		r.name = span_of(name);
+	if (buf_add32(b, 0) < 0 || meta_record_encode(b, type, 0, &r) < 0)
+		strerr_diefu1sys(111, "make a record");
+	put32(b->p + at, (uint32_t)(b->n - at - 4));
+}
+
+static void append_batch(struct elect *e, const struct buf *values)
+{
+	if (store_append(&e->store, e->quorum.epoch, false, values, wall_ms()) < 0)
+		die_store(e);
+	e->snapshot_bytes += (int64_t)e->store.batch.n;
+	if (meta_load(&e->load, e->store.batch.p, e->store.batch.n, 0, NULL) < 0)
+		strerr_diefu1sys(111, "apply a record to the image");
+}
+
+/* More than a batch may hold goes in several, bounded by a transaction: all of it counts, or nothing. */
+static void append_in_transaction(struct elect *e, const struct buf *values)
+{
+	struct buf part = { 0 };
+	int n = 1;
+
+	put_bound(&part, META_BEGIN_TRANSACTION, "large change");
+	for (size_t at = 0; at < values->n;) {
+		size_t size = 4 + get32(values->p + at);
+
+		if (n == BATCH_RECORDS || part.n + size > BATCH_BYTES) {
+			append_batch(e, &part);
+			part.n = 0;
+			n = 0;
+		}
+		if (buf_add(&part, values->p + at, size) < 0)
+			strerr_diefu1sys(111, "gather records");
+		at += size;
+		n++;
+	}
+	put_bound(&part, META_END_TRANSACTION, NULL);
+	append_batch(e, &part);
+	buf_free(&part);
+}
+
+void elect_append(struct elect *e, const struct buf *values, int n)
+{
+	if (n == 0)
+		return;
+	if ((n > BATCH_RECORDS || values->n > BATCH_BYTES)
+	    && meta_feature_level(&e->image, "metadata.version") >= TRANSACTIONS)
+		append_in_transaction(e, values);
+	else
+		append_batch(e, values);
+}
+
+void elect_commit(struct elect *e)
+{
+	struct quorum_event ev = { .type = QUORUM_FLUSHED, .now_ms = port_now_ms() };
+	struct quorum_todo todo;
+
+	if (log_end(e->store.log) <= e->quorum.high_watermark)
+		return;
+	if (store_sync(&e->store) < 0)
+		die_store(e);
+	ev.end = log_end(e->store.log);
+	quorum_step(&e->quorum, &ev, &todo);
+}
+
+void elect_snapshot(struct elect *e, int64_t now_ms)
+{
+	int64_t end = e->quorum.high_watermark, every_ms = setting(e, "metadata.log.max.snapshot.interval.ms");
+	struct snapshot_id id = { end, e->load.epoch };
+
+	if (end <= e->snapshot_end || e->load.in_transaction || end != log_end(e->store.log))
+		return;
+	if (e->snapshot_bytes < setting(e, "metadata.log.max.record.bytes.between.snapshots")
+	    && (every_ms == 0 || now_ms - e->snapshot_ms < every_ms))
+		return;
+	if (store_snapshot_write(&e->store, id, &e->image, e->load.timestamp, wall_ms(), &e->voters) < 0
+	    || store_trim(&e->store, setting(e, "metadata.max.retention.bytes"), setting(e, "metadata.max.retention.ms"),
+	                  wall_ms()) < 0)
+		die_store(e);
+	e->snapshot_end = end;
+	e->snapshot_ms = now_ms;
+	e->snapshot_bytes = 0;
+}

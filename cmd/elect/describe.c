@@ -1,0 +1,102 @@
+/* DescribeQuorum: who leads, who votes, who follows how far. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "elect.h"
+#include "wire/codes.h"
+
+enum { DESCRIBE = 55, DECODE_MAX = 1 << 20 };
+
+/* A time of the monotonic clock as clients know time; -1 never. */
+static int64_t as_wall(int64_t at_ms)
+{
+	return at_ms > 0 ? wall_ms() - (port_now_ms() - at_ms) : -1;
+}
+
+static void fill_voters(struct elect *e, struct describe_quorum_response_replica_state *v)
+{
+	for (int i = 0; i < e->quorum.voters_n; i++) {
+		const struct quorum_voter *from = &e->quorum.voters[i];
+		bool self = from->id == e->quorum.id;
+
+		wire_init(&wire_describe_quorum_response_replica_state, &v[i]);
+		v[i].replica_id = from->id;
+		v[i].replica_directory_id = from->directory;
+		v[i].log_end_offset = from->end;
+		v[i].last_fetch_timestamp = self ? wall_ms() : as_wall(from->seen_ms);
+		v[i].last_caught_up_timestamp = v[i].last_fetch_timestamp;
+	}
+}
+
+static void fill(struct elect *e, const struct describe_quorum_request *in, struct arena *a,
+                 struct describe_quorum_response *out)
+{
+	struct describe_quorum_response_topic_data *t = arena_get(a, sizeof *t);
+	struct describe_quorum_response_partition_data *p = arena_get(a, sizeof *p);
+	struct describe_quorum_response_node *node = arena_get(a, sizeof *node);
+	struct describe_quorum_response_listener *l = arena_get(a, ENDPOINTS_MAX * sizeof *l);
+
+	if (!t || !p || !node || !l) {
+		out->error_code = WIRE_UNKNOWN_SERVER_ERROR;
+		return;
+	}
+	if (in->topics_n != 1 || in->topics[0].partitions_n != 1
+	    || !span_is(in->topics[0].topic_name, "__cluster_metadata")
+	    || in->topics[0].partitions[0].partition_index != 0) {
+		out->error_code = WIRE_INVALID_REQUEST;
+		return;
+	}
+	wire_init(&wire_describe_quorum_response_topic_data, t);
+	wire_init(&wire_describe_quorum_response_partition_data, p);
+	wire_init(&wire_describe_quorum_response_node, node);
+	out->topics = t;
+	out->topics_n = 1;
+	out->nodes = node;
+	out->nodes_n = 1;
+	t->topic_name = in->topics[0].topic_name;
+	t->partitions = p;
+	t->partitions_n = 1;
+	p->leader_id = e->quorum.leader;
+	p->leader_epoch = e->quorum.epoch;
+	p->high_watermark = e->quorum.high_watermark;
+	p->current_voters = arena_get(a, QUORUM_VOTERS_MAX * sizeof *p->current_voters);
+	if (!p->current_voters) {
+		out->error_code = WIRE_UNKNOWN_SERVER_ERROR;
+		return;
+	}
+	p->current_voters_n = e->quorum.voters_n;
+	fill_voters(e, p->current_voters);
+	node->node_id = e->quorum.id;
+	node->listeners = l;
+	node->listeners_n = e->settings.controller_n;
+	for (int i = 0; i < e->settings.controller_n; i++) {
+		wire_init(&wire_describe_quorum_response_listener, &l[i]);
+		l[i].name = span_of(e->settings.controller[i].name);
+		l[i].host = span_of(e->settings.controller[i].host);
+		l[i].port = e->settings.controller[i].port;
+	}
+}
+
+int describe_quorum_call(struct elect *e, const struct port_call *c, const struct wire_request *q)
+{
+	struct arena a = { .limit = DECODE_MAX };
+	struct describe_quorum_request in;
+	struct describe_quorum_response out;
+	struct buf b = { 0 };
+	int r = wire_decode(&wire_describe_quorum_request, q->version, q->body, q->body_n, &a, &in) < 0 ? -1 : 0;
+
+	wire_init(&wire_describe_quorum_response, &out);
+	if (r == 0) {
+		fill(e, &in, &a, &out);
+		if (q->version < 2)
+			out.nodes_n = 0;
+		r = wire_response_header(&b, DESCRIBE, q->version, q->correlation_id);
+	}
+	if (r == 0)
+		r = wire_encode(&wire_describe_quorum_response, q->version, &out, &b, NULL);
+	if (r == 0)
+		port_answer_bytes(e->loop, c->from, b.p, b.n);
+	arena_free(&a);
+	buf_free(&b);
+	return r;
+}

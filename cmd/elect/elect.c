@@ -1,0 +1,261 @@
+/* elect: keeps the cluster's metadata log, decides as its controller, and registers this broker. See elect(8). */
+#include "elect.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <skalibs/sgetopt.h>
+#include <skalibs/strerr.h>
+
+#include <skalibs/selfpipe.h>
+#include <skalibs/sig.h>
+
+#include "meta/config.h"
+#include "wire/codes.h"
+
+#define USAGE "elect"
+char const *PROG = "elect";
+
+enum { FETCH = 1, DESCRIBE_QUORUM = 55, FETCH_SNAPSHOT = 59, READY_FD = 3, EXPIRE_MS = 500 };
+
+static struct elect elect;
+
+int64_t wall_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void die_store(const struct elect *e)
+{
+	strerr_diefu1sys(111, e->store.why);
+}
+
+int64_t setting(const struct elect *e, const char *name)
+{
+	return meta_config_int(&e->image, e->settings.node.id, NULL, name);
+}
+
+/* --- answers that wait --- */
+
+static void wait_for(struct elect *e, const struct port_call *c, struct buf *answer, int64_t end, int64_t deadline_ms)
+{
+	if (e->waiting_n == e->waiting_cap) {
+		int cap = e->waiting_cap ? 2 * e->waiting_cap : 64;
+		struct waiting *v = realloc(e->waiting, (size_t)cap * sizeof *v);
+
+		if (!v)
+			strerr_diefu1sys(111, "hold an answer");
+		e->waiting = v;
+		e->waiting_cap = cap;
+	}
+	e->waiting[e->waiting_n++] = (struct waiting){ c->from, end, deadline_ms, *answer };
+	*answer = (struct buf){ 0 };
+}
+
+static void answer_waiting(struct elect *e, int64_t now_ms)
+{
+	int kept = 0;
+
+	for (int i = 0; i < e->waiting_n; i++) {
+		struct waiting *w = &e->waiting[i];
+
+		if (w->end > e->quorum.high_watermark
+		    || (now_ms < w->deadline_ms && !agent_applied(&e->agent, w->end, now_ms))) {
+			e->waiting[kept++] = *w;
+			continue;
+		}
+		port_answer_bytes(e->loop, w->from, w->answer.p, w->answer.n);
+		buf_free(&w->answer);
+	}
+	e->waiting_n = kept;
+}
+
+static void forget_waiting(struct elect *e, struct port_from from)
+{
+	for (int i = 0; i < e->waiting_n; i++) {
+		struct waiting *w = &e->waiting[i];
+
+		if (w->from.place == from.place && w->from.generation == from.generation && w->from.tag == from.tag) {
+			buf_free(&w->answer);
+			*w = e->waiting[--e->waiting_n];
+			return;
+		}
+	}
+}
+
+/* --- calls --- */
+
+static int controller_turn(struct elect *e, const struct port_call *c, const struct wire_request *q)
+{
+	struct operation op = { .c = &e->controller, .offset = log_end(e->store.log), .now_ms = port_now_ms(),
+	                        .listener = c->listener };
+	struct buf answer = { 0 };
+	int64_t deadline;
+	int r = controller_call(&op, q, &answer);
+
+	if (r == 0) {
+		elect_append(e, &op.values, op.values_n);
+		deadline = op.now_ms + (op.timeout_ms < 0 ? 0 : op.timeout_ms);
+		if (op.values_n > 0)
+			wait_for(e, c, &answer, log_end(e->store.log), deadline);
+		else
+			port_answer_bytes(e->loop, c->from, answer.p, answer.n);
+	}
+	buf_free(&answer);
+	operation_free(&op);
+	return r;
+}
+
+static bool ours(const struct port_call *c, const struct wire_request *q)
+{
+	const char *owner;
+
+	if (c->listener >= WIRE_LISTENERS)
+		return false;
+	owner = q->api->owner[c->listener];
+	return c->listener == WIRE_LOCAL || (owner && strcmp(owner, PROG) == 0);
+}
+
+static void on_call(void *ctx, const struct port_call *c)
+{
+	struct elect *e = ctx;
+	struct wire_request q;
+	int r = -1;
+
+	if (wire_request_parse(&q, c->body.p, (size_t)c->body.n) == 0 && ours(c, &q)) {
+		if (q.key == FETCH)
+			r = fetch_call(e, c, &q);
+		else if (q.key == FETCH_SNAPSHOT)
+			r = fetch_snapshot_call(e, c, &q);
+		else if (q.key == DESCRIBE_QUORUM)
+			r = describe_quorum_call(e, c, &q);
+		else if (controller_has(q.key))
+			r = controller_turn(e, c, &q);
+	}
+	if (r < 0)
+		port_answer(e->loop, c->from, PORT_CLOSE, 0, NULL, 0);
+}
+
+static void on_flush(void *ctx, struct port_from from)
+{
+	struct elect *e = ctx;
+
+	fetch_forget(e, from);
+	forget_waiting(e, from);
+}
+
+/* --- turns --- */
+
+static void expire_brokers(struct elect *e, int64_t now_ms)
+{
+	struct operation op = { .c = &e->controller, .offset = log_end(e->store.log), .now_ms = now_ms,
+	                        .listener = WIRE_LOCAL };
+
+	brokers_expire(&op, setting(e, "broker.session.timeout.ms"));
+	if (op.failed)
+		strerr_diefu1sys(111, "fence a broker");
+	elect_append(e, &op.values, op.values_n);
+	operation_free(&op);
+}
+
+static void on_turn(void *ctx)
+{
+	struct elect *e = ctx;
+	int64_t now = port_now_ms(), at = self_turn(e, now);
+
+	expire_brokers(e, now);
+	elect_commit(e);
+	fetch_turn(e, now);
+	answer_waiting(e, now);
+	elect_snapshot(e, now);
+	if (fetch_wake(e) < at)
+		at = fetch_wake(e);
+	for (int i = 0; i < e->waiting_n; i++)
+		if (e->waiting[i].deadline_ms < at)
+			at = e->waiting[i].deadline_ms;
+	if (e->image.brokers.n > 1 && now + EXPIRE_MS < at)
+		at = now + EXPIRE_MS;
+	if (port_timer_set(e->loop, &e->wake, at > now ? at : now + 1) < 0)
+		strerr_diefu1sys(111, "set a timer");
+}
+
+static void on_wake(void *arg)
+{
+	/* The end of the turn does the work. */
+}
+
+static void on_signal(void *arg)
+{
+	struct elect *e = arg;
+	int s;
+
+	while ((s = selfpipe_read()) > 0)
+		if (s == SIGTERM || s == SIGINT || s == SIGHUP)
+			e->stop = true;
+	if (s < 0)
+		strerr_diefu1sys(111, "read a signal");
+}
+
+static void catch_signals(struct elect *e)
+{
+	int fd = selfpipe_init();
+
+	if (fd < 0 || sig_ignore(SIGPIPE) < 0 || selfpipe_trap(SIGTERM) < 0 || selfpipe_trap(SIGINT) < 0
+	    || selfpipe_trap(SIGHUP) < 0)
+		strerr_diefu1sys(111, "catch signals");
+	if (port_watch(e->loop, fd, on_signal, e) < 0)
+		strerr_diefu1sys(111, "watch signals");
+}
+
+static void say_ready(void)
+{
+	if (write(READY_FD, "\n", 1) == 1 || errno == EBADF)
+		close(READY_FD);
+}
+
+int main(int argc, char const *const *argv)
+{
+	static const struct port_service service = { .call = on_call, .flush = on_flush, .page_fd = -1, .generation = 1 };
+	struct elect *e = &elect;
+	subgetopt options = SUBGETOPT_ZERO;
+	char why[256];
+
+	if (subgetopt_r(argc, argv, "", &options) != -1 || options.ind != argc)
+		strerr_dieusage(100, USAGE);
+	if (settings_read(&e->settings, why, sizeof why) < 0)
+		strerr_dief1x(100, why);
+	if (mkdir("run", 0777) < 0 && errno != EEXIST)
+		strerr_diefu1sys(111, "make run");
+	if (settings_incarnation(&e->settings, "run") < 0)
+		strerr_diefu1sys(111, "keep run/incarnation");
+	e->loop = port_loop_new();
+	if (!e->loop)
+		strerr_diefu1sys(111, "make the loop");
+	catch_signals(e);
+	elect_start(e);
+	controller_init(&e->controller, &e->image, &e->settings);
+	agent_init(&e->agent, setting(e, "broker.session.timeout.ms"), setting(e, "broker.heartbeat.interval.ms"),
+	           port_now_ms());
+	e->wake.fn = on_wake;
+	port_at_end_of_turn(e->loop, on_turn, e);
+	if (port_timer_set(e->loop, &e->wake, port_now_ms()) < 0)
+		strerr_diefu1sys(111, "set a timer");
+	if (port_serve(e->loop, "run/elect", &service, e) < 0)
+		strerr_diefu1sys(111, "serve run/elect");
+	say_ready();
+	while (!e->stop)
+		if (port_turn(e->loop) < 0)
+			strerr_diefu1sys(111, "wait for events");
+	elect_commit(e);
+	if (store_close(&e->store) < 0)
+		die_store(e);
+	return 0;
+}

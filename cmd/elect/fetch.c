@@ -1,0 +1,316 @@
+/* Fetch and FetchSnapshot of the metadata log: long polls, committed records (KafkaRaftClient.handleFetchRequest). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "elect.h"
+#include "wire/codes.h"
+
+enum { FETCH = 1, SNAPSHOT = 59, BYTES_MAX = 8 << 20, DECODE_MAX = 1 << 20, WAIT_MAX_MS = 60000 };
+
+/* --- one partition in, one partition out --- */
+
+struct answer {
+	int16_t error;
+	struct snapshot_id snapshot;   /* offset -1: none */
+	int32_t diverging_epoch;       /* -1: it does not */
+	int64_t diverging_end;
+	struct span records;
+};
+
+static void send_fetch(struct elect *e, const struct poll *p, const struct answer *a)
+{
+	struct fetch_response r;
+	struct fetch_response_fetchable_topic_response t;
+	struct fetch_response_partition_data d;
+	struct buf b = { 0 };
+
+	wire_init(&wire_fetch_response, &r);
+	wire_init(&wire_fetch_response_fetchable_topic_response, &t);
+	wire_init(&wire_fetch_response_partition_data, &d);
+	r.responses = &t;
+	r.responses_n = 1;
+	if (p->version >= 13)
+		t.topic_id = uuid_metadata;
+	else
+		t.topic = span_of("__cluster_metadata");
+	t.partitions = &d;
+	t.partitions_n = 1;
+	d.error_code = a->error;
+	d.high_watermark = e->quorum.high_watermark;
+	d.last_stable_offset = -1;
+	d.log_start_offset = log_start(e->store.log);
+	d.current_leader.leader_id = e->quorum.leader;
+	d.current_leader.leader_epoch = e->quorum.epoch;
+	d.snapshot_id.end_offset = a->snapshot.offset;
+	d.snapshot_id.epoch = a->snapshot.epoch;
+	d.diverging_epoch.epoch = a->diverging_epoch;
+	d.diverging_epoch.end_offset = a->diverging_end;
+	d.records = a->records;
+	if (wire_response_header(&b, FETCH, p->version, p->correlation_id) < 0
+	    || wire_encode(&wire_fetch_response, p->version, &r, &b, NULL) < 0)
+		port_answer(e->loop, p->from, PORT_CLOSE, 0, NULL, 0);
+	else
+		port_answer_bytes(e->loop, p->from, b.p, b.n);
+	buf_free(&b);
+	if (p->lease)
+		agent_answered(p->lease, port_now_ms());
+}
+
+/* Whole response with an error above the partitions. */
+static void send_fetch_error(struct elect *e, const struct port_call *c, const struct wire_request *q, int16_t error)
+{
+	struct fetch_response r;
+	struct buf b = { 0 };
+
+	wire_init(&wire_fetch_response, &r);
+	r.error_code = error;
+	if (wire_response_header(&b, FETCH, q->version, q->correlation_id) < 0
+	    || wire_encode(&wire_fetch_response, q->version, &r, &b, NULL) < 0)
+		port_answer(e->loop, c->from, PORT_CLOSE, 0, NULL, 0);
+	else
+		port_answer_bytes(e->loop, c->from, b.p, b.n);
+	buf_free(&b);
+}
+
+/* Does (offset, epoch) lie on our log? (ReplicatedLog.validateOffsetAndEpoch) */
+static bool on_our_log(struct elect *e, int64_t offset, int32_t epoch, struct answer *a)
+{
+	const struct store *s = &e->store;
+	struct snapshot_id last = { 0, 0 }, first = { 0, 0 };
+	int32_t own;
+	int64_t end;
+
+	if (s->snapshots_n > 0) {
+		first = s->snapshots[0];
+		last = s->snapshots[s->snapshots_n - 1];
+	}
+	if (last.offset > 0 && (offset == 0 || offset < log_start(s->log) || epoch < first.epoch)) {
+		a->snapshot = last;
+		return false;
+	}
+	if (offset == 0 || store_snapshot_has(s, (struct snapshot_id){ offset, epoch }))
+		return true;
+	log_epoch_end(s->log, epoch, &own, &end);
+	if (own == epoch && end >= offset)
+		return true;
+	if (own < 0 && last.offset > 0) {
+		a->snapshot = last;
+		return false;
+	}
+	a->diverging_epoch = own < 0 ? 0 : own;
+	a->diverging_end = own < 0 ? 0 : end;
+	return false;
+}
+
+static void answer_records(struct elect *e, const struct poll *p, struct answer *a)
+{
+	struct buf b = { 0 };
+	int64_t n = store_read(&e->store, p->offset, e->quorum.high_watermark, p->max_bytes, &b);
+
+	if (n < 0)
+		a->error = WIRE_UNKNOWN_SERVER_ERROR;
+	else
+		a->records = (struct span){ b.n ? (const char *)b.p : "", (int32_t)b.n };
+	send_fetch(e, p, a);
+	buf_free(&b);
+}
+
+static int park(struct elect *e, const struct poll *p)
+{
+	if (e->polls_n == e->polls_cap) {
+		int cap = e->polls_cap ? 2 * e->polls_cap : 16;
+		struct poll *v = realloc(e->polls, (size_t)cap * sizeof *v);
+
+		if (!v)
+			return -1;
+		e->polls = v;
+		e->polls_cap = cap;
+	}
+	e->polls[e->polls_n++] = *p;
+	return 0;
+}
+
+static int16_t leader_fault(const struct elect *e, const struct port_call *c, int32_t epoch)
+{
+	if (c->listener != WIRE_LOCAL && epoch >= 0 && epoch < e->quorum.epoch)
+		return WIRE_FENCED_LEADER_EPOCH;
+	if (c->listener != WIRE_LOCAL && epoch > e->quorum.epoch)
+		return WIRE_UNKNOWN_LEADER_EPOCH;
+	return e->quorum.role == QUORUM_LEADER ? 0 : WIRE_NOT_LEADER_OR_FOLLOWER;
+}
+
+static int fetch_partition(struct elect *e, const struct port_call *c, struct poll *p, const struct fetch_request *in,
+                           const struct fetch_request_fetch_partition *f)
+{
+	struct answer a = { .snapshot.offset = -1, .diverging_epoch = -1, .diverging_end = -1, .records = { "", 0 } };
+	struct quorum_event ev = { .type = QUORUM_FETCHED, .directory = f->replica_directory_id, .now_ms = port_now_ms() };
+	struct quorum_todo todo;
+
+	p->offset = f->fetch_offset;
+	p->max_bytes = f->partition_max_bytes < BYTES_MAX ? f->partition_max_bytes : BYTES_MAX;
+	p->deadline_ms = port_now_ms() + (in->max_wait_ms < WAIT_MAX_MS ? in->max_wait_ms : WAIT_MAX_MS);
+	if (c->listener == WIRE_LOCAL && (p->lease = agent_lease(&e->agent, c->caller)))
+		agent_polled(p->lease, p->offset, port_now_ms());
+	a.error = f->fetch_offset < 0 ? WIRE_INVALID_REQUEST : leader_fault(e, c, f->current_leader_epoch);
+	if (a.error || !on_our_log(e, f->fetch_offset, f->last_fetched_epoch, &a)) {
+		send_fetch(e, p, &a);
+		return 0;
+	}
+	ev.id = in->replica_state.replica_id >= 0 ? in->replica_state.replica_id : in->replica_id;
+	ev.end = f->fetch_offset;
+	if (c->listener == WIRE_CONTROLLER && ev.id >= 0)
+		quorum_step(&e->quorum, &ev, &todo);
+	return park(e, p);
+}
+
+static bool is_metadata(const struct wire_request *q, const struct fetch_request_fetch_topic *t)
+{
+	return q->version >= 13 ? uuid_same(&t->topic_id, &uuid_metadata) : span_is(t->topic, "__cluster_metadata");
+}
+
+int fetch_call(struct elect *e, const struct port_call *c, const struct wire_request *q)
+{
+	struct arena a = { .limit = DECODE_MAX };
+	struct fetch_request in;
+	struct poll p = { .from = c->from, .correlation_id = q->correlation_id, .version = q->version };
+	int r = wire_decode(&wire_fetch_request, q->version, q->body, q->body_n, &a, &in) < 0 ? -1 : 0;
+
+	if (r == 0 && in.cluster_id.n >= 0 && !span_is(in.cluster_id, e->settings.node.cluster_id))
+		send_fetch_error(e, c, q, WIRE_INCONSISTENT_CLUSTER_ID);
+	else if (r == 0 && (in.topics_n != 1 || in.topics[0].partitions_n != 1
+	                    || in.topics[0].partitions[0].partition != 0 || !is_metadata(q, &in.topics[0])))
+		send_fetch_error(e, c, q, WIRE_INVALID_REQUEST);
+	else if (r == 0)
+		r = fetch_partition(e, c, &p, &in, &in.topics[0].partitions[0]);
+	arena_free(&a);
+	return r;
+}
+
+void fetch_turn(struct elect *e, int64_t now_ms)
+{
+	int kept = 0;
+
+	for (int i = 0; i < e->polls_n; i++) {
+		struct poll p = e->polls[i];
+		struct answer a = { .snapshot.offset = -1, .diverging_epoch = -1, .diverging_end = -1,
+		                    .records = { "", 0 } };
+
+		if (p.offset >= e->quorum.high_watermark && now_ms < p.deadline_ms)
+			e->polls[kept++] = p;
+		else if (p.offset >= e->quorum.high_watermark)
+			send_fetch(e, &p, &a);
+		else
+			answer_records(e, &p, &a);
+	}
+	e->polls_n = kept;
+}
+
+static bool same_call(struct port_from a, struct port_from b)
+{
+	return a.place == b.place && a.generation == b.generation && a.tag == b.tag;
+}
+
+void fetch_forget(struct elect *e, struct port_from from)
+{
+	for (int i = 0; i < e->polls_n; i++)
+		if (same_call(e->polls[i].from, from)) {
+			if (e->polls[i].lease)
+				agent_answered(e->polls[i].lease, port_now_ms());
+			e->polls[i] = e->polls[--e->polls_n];
+			return;
+		}
+}
+
+int64_t fetch_wake(const struct elect *e)
+{
+	int64_t at = INT64_MAX;
+
+	for (int i = 0; i < e->polls_n; i++)
+		if (e->polls[i].deadline_ms < at)
+			at = e->polls[i].deadline_ms;
+	return at;
+}
+
+/* --- snapshots --- */
+
+static int16_t read_part(struct elect *e, const struct port_call *c, const struct fetch_snapshot_request *in,
+                         const struct fetch_snapshot_request_partition_snapshot *f, struct buf *b, int64_t *size)
+{
+	struct snapshot_id id = { f->snapshot_id.end_offset, f->snapshot_id.epoch };
+	int16_t error = leader_fault(e, c, f->current_leader_epoch);
+
+	if (error)
+		return error;
+	if (id.offset == 0 || !store_snapshot_has(&e->store, id))
+		return WIRE_SNAPSHOT_NOT_FOUND;
+	if (f->position < 0 || in->max_bytes < 0)
+		return WIRE_POSITION_OUT_OF_RANGE;
+	if (store_snapshot_read(&e->store, id, f->position, (size_t)(in->max_bytes < BYTES_MAX ? in->max_bytes : BYTES_MAX),
+	                        b, size) < 0)
+		return WIRE_UNKNOWN_SERVER_ERROR;
+	return f->position >= *size ? WIRE_POSITION_OUT_OF_RANGE : 0;
+}
+
+static int send_snapshot(struct elect *e, const struct port_call *c, const struct wire_request *q,
+                         const struct fetch_snapshot_request *in)
+{
+	const struct fetch_snapshot_request_partition_snapshot *f = &in->topics[0].partitions[0];
+	struct fetch_snapshot_response r;
+	struct fetch_snapshot_response_topic_snapshot t;
+	struct fetch_snapshot_response_partition_snapshot p;
+	struct buf part = { 0 }, b = { 0 };
+	int n;
+
+	wire_init(&wire_fetch_snapshot_response, &r);
+	wire_init(&wire_fetch_snapshot_response_topic_snapshot, &t);
+	wire_init(&wire_fetch_snapshot_response_partition_snapshot, &p);
+	r.topics = &t;
+	r.topics_n = 1;
+	t.name = in->topics[0].name;
+	t.partitions = &p;
+	t.partitions_n = 1;
+	p.snapshot_id.end_offset = f->snapshot_id.end_offset;
+	p.snapshot_id.epoch = f->snapshot_id.epoch;
+	p.current_leader.leader_id = e->quorum.leader;
+	p.current_leader.leader_epoch = e->quorum.epoch;
+	p.position = f->position;
+	p.error_code = read_part(e, c, in, f, &part, &p.size);
+	p.unaligned_records = (struct span){ part.n ? (const char *)part.p : "", p.error_code ? 0 : (int32_t)part.n };
+	n = wire_response_header(&b, SNAPSHOT, q->version, q->correlation_id) < 0
+		|| wire_encode(&wire_fetch_snapshot_response, q->version, &r, &b, NULL) < 0 ? -1 : 0;
+	if (n == 0)
+		port_answer_bytes(e->loop, c->from, b.p, b.n);
+	buf_free(&part);
+	buf_free(&b);
+	return n;
+}
+
+int fetch_snapshot_call(struct elect *e, const struct port_call *c, const struct wire_request *q)
+{
+	struct arena a = { .limit = DECODE_MAX };
+	struct fetch_snapshot_request in;
+	struct fetch_snapshot_response out;
+	struct buf b = { 0 };
+	struct lease *l = c->listener == WIRE_LOCAL ? agent_lease(&e->agent, c->caller) : NULL;
+	int r = wire_decode(&wire_fetch_snapshot_request, q->version, q->body, q->body_n, &a, &in) < 0 ? -1 : 0;
+
+	if (l)
+		l->heard_ms = port_now_ms();
+	wire_init(&wire_fetch_snapshot_response, &out);
+	if (r == 0 && in.cluster_id.n >= 0 && !span_is(in.cluster_id, e->settings.node.cluster_id))
+		out.error_code = WIRE_INCONSISTENT_CLUSTER_ID;
+	else if (r == 0 && (in.topics_n != 1 || in.topics[0].partitions_n != 1
+	                    || !span_is(in.topics[0].name, "__cluster_metadata")))
+		out.error_code = WIRE_INVALID_REQUEST;
+	if (r == 0 && !out.error_code)
+		r = send_snapshot(e, c, q, &in);
+	else if (r == 0 && wire_response_header(&b, SNAPSHOT, q->version, q->correlation_id) == 0
+	         && wire_encode(&wire_fetch_snapshot_response, q->version, &out, &b, NULL) == 0)
+		port_answer_bytes(e->loop, c->from, b.p, b.n);
+	else
+		r = -1;
+	arena_free(&a);
+	buf_free(&b);
+	return r;
+}
