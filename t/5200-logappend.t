@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-# logappend by itself: what it answers to Produce and its kin, what it publishes, what it leaves on disk.
+# logappend by itself: what it answers to Produce and its kin, what it
+# publishes, what it leaves on disk.
 import glob
 import gzip
 import os
@@ -36,15 +37,16 @@ def until(fn, seconds=10):
 def acks():
     node.topic('a', A, 2)
     got = node.produce('a', batch([b'x', b'y']))
-    t.same((error(got), got['BaseOffset'], got['LogStartOffset'], got['LogAppendTimeMs']), (0, 0, 0, -1),
-           'acks=all: the first offset')
+    t.same((error(got), got['BaseOffset'], got['LogStartOffset'],
+           got['LogAppendTimeMs']), (0, 0, 0, -1), 'acks=all: the first offset')
     s = node.slots()['a-0']
-    t.same((s['role'], s['log_end'], s['flushed'], s['high_watermark'], s['last_stable']), (1, 2, 2, 2, 2),
-           'the page says so')
+    t.same((s['role'], s['log_end'], s['flushed'], s['high_watermark'],
+           s['last_stable']), (1, 2, 2, 2, 2), 'the page says so')
     t.same(node.produce('a', batch([b'z']), acks=1)['BaseOffset'], 2, 'acks=1')
     t.same(node.produce('a', batch([b'z']), acks=0), None, 'acks=0 has no answer')
     t.same(node.produce('a', batch([b'z']))['BaseOffset'], 4, 'but it was appended')
-    t.same(node.produce('none', batch([b'z']), acks=0), 'close', 'acks=0 and an error close the connection')
+    t.same(node.produce('none', batch([b'z']), acks=0),
+           'close', 'acks=0 and an error close the connection')
     got = node.produce('a', batch([b'z']), acks=2)
     t.same((error(got), got['BaseOffset']), (21, -1), 'INVALID_REQUIRED_ACKS')
     many = {'Acks': -1, 'TimeoutMs': 1000, 'TopicData': [{'Name': n, 'PartitionData': [
@@ -54,8 +56,8 @@ def acks():
            'one answer for many partitions')
     tags = [node.port.send('Produce', 9, **produce_request('a', batch([b'%d' % i]), partition=1))
             for i in range(500)]
-    t.same([node.port.receive(x)['Responses'][0]['PartitionResponses'][0]['BaseOffset'] for x in tags],
-           list(range(1, 501)), '500 at once, in order')
+    t.same([node.port.receive(x)['Responses'][0]['PartitionResponses'][0]['BaseOffset']
+           for x in tags], list(range(1, 501)), '500 at once, in order')
     for version in range(3, 13):
         got = node.produce('a', batch([b'v']), version=version)
         if error(got):
@@ -68,10 +70,27 @@ def refusals():
     whole[-3] ^= 1
     got = node.produce('a', bytes(whole))
     t.same((error(got), got['LogStartOffset']), (2, -1), 'CORRUPT_MESSAGE')
-    t.same(error(node.produce('a', batch([b'1']) + batch([b'2']))), 87, 'two batches: INVALID_RECORD')
+    t.same(
+    error(
+        node.produce(
+            'a',
+            batch(
+                [b'1']) +
+                batch(
+                    [b'2']))),
+                    87,
+                     'two batches: INVALID_RECORD')
     t.same(error(node.produce('a', b'')), 87, 'none: INVALID_RECORD')
     t.same(error(node.produce('a', None)), 87, 'null: INVALID_RECORD')
-    t.same(error(node.produce('a', batch([b'x'], attributes=32))), 87, 'control records of a client')
+    t.same(
+    error(
+        node.produce(
+            'a',
+            batch(
+                [b'x'],
+                attributes=32))),
+                87,
+                 'control records of a client')
     t.same(error(node.produce('a', batch([b'x'], attributes=16))), 53,
            'transactional without an id: TRANSACTIONAL_ID_AUTHORIZATION_FAILED')
     t.same(error(node.produce('a', batch([b'x'], body=b'z' * 20, attributes=4), version=6)), 76,
@@ -89,13 +108,22 @@ def refusals():
     now = int(time.time() * 1000)
     node.topic('timed', D, message_timestamp_after_max_ms='1000')
     got = node.produce('timed', batch([b'x', b'y'], timestamp=now + 3600000))
-    t.same((error(got), [e['BatchIndex'] for e in got['RecordErrors']]), (32, [0, 1]), 'INVALID_TIMESTAMP')
+    t.same(
+    (error(got), [
+        e['BatchIndex'] for e in got['RecordErrors']]), (32, [
+            0, 1]), 'INVALID_TIMESTAMP')
     node.config('timed', cleanup_policy='compact')
     got = node.produce('timed', batch([b'x', b'y', b'z'], keys=[b'k', None, b'k']))
-    t.same((error(got), [e['BatchIndex'] for e in got['RecordErrors']]), (87, [1]), 'a record without key')
+    t.same((error(got), [e['BatchIndex']
+           for e in got['RecordErrors']]), (87, [1]), 'a record without key')
     node.config('timed', message_timestamp_type='LogAppendTime')
     got = node.produce('timed', batch([b'x'], keys=[b'k'], timestamp=5))
-    t.ok(error(got) == 0 and abs(got['LogAppendTimeMs'] - now) < 60000, 'log append time is answered', got)
+    t.ok(
+    error(got) == 0 and abs(
+        got['LogAppendTimeMs'] -
+        now) < 60000,
+        'log append time is answered',
+         got)
     stored = read_log(node.dir + '/log/timed-0/' + '0' * 20 + '.log')
     t.same(stored[-1]['attributes'], 8, 'and stored')
 
@@ -116,7 +144,8 @@ def idempotence():
     t.same(put(7, epoch=0), 47, 'INVALID_PRODUCER_EPOCH')
     t.same(put(500, pid=78), 8, 'a producer that is not known may begin anywhere')
     got = node.port.call('DescribeProducers', 0, Topics=[
-        {'Name': 'idem', 'PartitionIndexes': [0, 5]}, {'Name': '', 'PartitionIndexes': [0]}])['Topics']
+        {'Name': 'idem', 'PartitionIndexes': [0, 5]},
+        {'Name': '', 'PartitionIndexes': [0]}])['Topics']
     p = sorted((x['ProducerId'], x['ProducerEpoch'], x['LastSequence'])
                for x in got[0]['Partitions'][0]['ActiveProducers'])
     t.same(p, [(77, 1, 0), (78, 0, 500)], 'DescribeProducers')
@@ -125,15 +154,17 @@ def idempotence():
 
 
 def fetch(offset, replica=2, version=12, **k):
-    got = node.port.call('Fetch', version, ReplicaId=replica, MaxWaitMs=0, MinBytes=1, MaxBytes=1 << 20,
+    got = node.port.call('Fetch', version, ReplicaId=replica, MaxBytes=1 << 20,
                          Topics=[{'Topic': 'r', 'Partitions': [{
-                             'Partition': 0, 'FetchOffset': offset, 'PartitionMaxBytes': 1 << 20, **k}]}])
+                             'Partition': 0, 'FetchOffset': offset,
+                             'PartitionMaxBytes': 1 << 20, **k}]}])
     return got['Responses'][0]['Partitions'][0]
 
 
 def replicas():
     node.topic('r', F, replicas=(1, 2), min_insync_replicas='2')
-    t.same(error(node.produce('r', batch([b'1']), timeout=50)), 7, 'REQUEST_TIMED_OUT without the follower')
+    t.same(error(node.produce('r', batch([b'1']), timeout=50)),
+           7, 'REQUEST_TIMED_OUT without the follower')
     s = node.slots()['r-0']
     t.same((s['log_end'], s['flushed'], s['high_watermark']), (1, 1, 0), 'nothing is committed')
     t.same(node.produce('r', batch([b'1']), acks=1)['BaseOffset'], 1, 'acks=1 does not wait')
@@ -164,10 +195,10 @@ def replicas():
            'NOT_LEADER_OR_FOLLOWER for what is parked')
     got = node.port.call('Produce', 10, **produce_request('r', batch([b'5'])))
     p = got['Responses'][0]['PartitionResponses'][0]
-    t.same((p['ErrorCode'], p['CurrentLeader']['LeaderId'], p['CurrentLeader']['LeaderEpoch']), (6, 2, 1),
-           'and for what comes later, with the leader')
-    t.same([(e['NodeId'], e['Host'], e['Port']) for e in got['NodeEndpoints']], [(2, 'host2', 9092)],
-           'and where it is')
+    t.same((p['ErrorCode'], p['CurrentLeader']['LeaderId'], p['CurrentLeader']
+           ['LeaderEpoch']), (6, 2, 1), 'and for what comes later, with the leader')
+    t.same([(e['NodeId'], e['Host'], e['Port'])
+           for e in got['NodeEndpoints']], [(2, 'host2', 9092)], 'and where it is')
     t.same(node.slots()['r-0']['role'], 2, 'the page says follower')
     node.change(F, Leader=1, Isr=[1])
     t.same(error(node.produce('r', batch([b'6']), acks=1)), 0, 'leader again')
@@ -213,7 +244,14 @@ def wakes():
     slot = node.slots()['a-0']['slot']
     p.sleep_on(slot)
     node.produce('a', batch([b'w']))
-    t.ok(until(lambda: p.call('DescribeProducers', 0, Topics=[]) and p.woken), 'a sleeper is', p.woken)
+    t.ok(
+    until(
+        lambda: p.call(
+            'DescribeProducers',
+            0,
+            Topics=[]) and p.woken),
+            'a sleeper is',
+             p.woken)
     t.same(set(p.woken), {slot}, 'with the slot')
     p.close()
 
@@ -222,29 +260,39 @@ def recompression():
     node.topic('z', G, compression_type='gzip')
     bodies = [batch([b'plain' * 50]), batch([b'more' * 50])]
     plain = batch([b'last'])
-    packed = batch([b'in gzip'], attributes=1, body=gzip.compress(plain[61:].replace(b'last', b'gzip')))
-    tags = [node.port.send('Produce', 9, **produce_request('z', x)) for x in bodies + [packed] + bodies]
+    packed = batch([b'in gzip'], attributes=1, body=gzip.compress(
+        plain[61:].replace(b'last', b'gzip')))
+    tags = [node.port.send('Produce', 9, **produce_request('z', x))
+                           for x in bodies + [packed] + bodies]
     got = [node.port.receive(x)['Responses'][0]['PartitionResponses'][0] for x in tags]
     t.same([(x['ErrorCode'], x['BaseOffset']) for x in got], [(0, i) for i in range(5)],
            'through recode, in order')
     stored = read_log(node.dir + '/log/z-0/' + '0' * 20 + '.log')
     t.same([x['attributes'] for x in stored], [1] * 5, 'all are gzip')
-    pid = subprocess.run(['pgrep', '-P', str(node.program.pid), '-x', 'recode'], capture_output=True,
-                         text=True).stdout.split()
+    pid = subprocess.run(['pgrep', '-P', str(node.program.pid), '-x', 'recode'],
+                         capture_output=True, text=True).stdout.split()
     os.kill(int(pid[0]), signal.SIGKILL)
-    t.ok(until(lambda: error(node.produce('z', bodies[0])) == 0), 'recode is started again when it dies')
+    t.ok(
+    until(
+        lambda: error(
+            node.produce(
+                'z',
+                bodies[0])) == 0),
+                 'recode is started again when it dies')
 
 
 def deletion():
     node.produce('a', batch([b'old']))
     node.remove(A)
-    t.ok('a-0' not in node.slots() and not os.path.exists(node.dir + '/log/a-0'), 'a deleted topic is gone')
+    t.ok('a-0' not in node.slots() and not os.path.exists(node.dir + '/log/a-0'),
+         'a deleted topic is gone')
     t.same(len(glob.glob(node.dir + '/log/a-0.*-delete')), 1, 'its files wait for their removal')
     t.same(error(node.produce('a', batch([b'x']))), 3, 'UNKNOWN_TOPIC_OR_PARTITION')
     node.topic('a', b'\x0a' * 16, file_delete_delay_ms='0')
     t.same(node.produce('a', batch([b'new']))['BaseOffset'], 0, 'made again it is another topic')
     node.remove(b'\x0a' * 16)
-    t.ok(until(lambda: len(glob.glob(node.dir + '/log/a-0.*-delete')) == 1), 'after the delay they go')
+    t.ok(until(lambda: len(glob.glob(node.dir + '/log/a-0.*-delete')) == 1),
+         'after the delay they go')
 
 
 def starts():
@@ -258,8 +306,8 @@ def starts():
     shutil.rmtree(node.dir + '/log/small-0')
     shutil.copytree(node.dir + '/log/idem-0', node.dir + '/log/small-0')
     open(node.dir + '/log/r-1', 'w').close()
-    node.elect.add(('PartitionRecord', 1, {'PartitionId': 1, 'TopicId': F, 'Replicas': [1], 'Isr': [1],
-                                           'Leader': 1, 'Directories': [bytes(16)]}))
+    node.elect.add(('PartitionRecord', 1, {'PartitionId': 1, 'TopicId': F, 'Replicas': [
+                   1], 'Isr': [1], 'Leader': 1, 'Directories': [bytes(16)]}))
     node.start()
     t.ok(not os.path.exists(node.dir + '/log/.kafka_cleanshutdown'), 'the marker is taken away')
     after = node.slots()
@@ -270,16 +318,30 @@ def starts():
            ['other-0', 'small-0'], "other topics' directories are put away")
     got = node.produce('idem', batch([b'x'], pid=78, epoch=0, seq=500))
     t.same((error(got), got['BaseOffset']), (0, 8), 'a duplicate from before the restart is known')
-    t.same(error(node.produce('r', batch([b'x']), partition=1)), 56, 'a bad partition: KAFKA_STORAGE_ERROR')
+    t.same(
+    error(
+        node.produce(
+            'r',
+            batch(
+                [b'x']),
+                partition=1)),
+                56,
+                 'a bad partition: KAFKA_STORAGE_ERROR')
     t.same(node.slots()['r-1']['role'], 3, 'the page says that it is offline')
     t.same(error(node.produce('r', batch([b'x']), acks=1)), 0, 'others go on')
     end = node.slots()['idem-0']['log_end']
     node.kill()
     node.start()
-    t.same(node.slots()['idem-0']['high_watermark'], end, 'after kill -9 the high watermark did not fall')
+    t.same(node.slots()['idem-0']['high_watermark'], end,
+           'after kill -9 the high watermark did not fall')
     t.same(node.produce('idem', batch([b'x'], pid=78, epoch=0, seq=500))['BaseOffset'], 8,
            'and sequences are known')
-    second = subprocess.run(['logappend'], cwd=node.dir, env=node.env, capture_output=True, text=True)
+    second = subprocess.run(
+    ['logappend'],
+    cwd=node.dir,
+    env=node.env,
+    capture_output=True,
+     text=True)
     t.same(second.returncode, 111, 'a second logappend does not start')
     t.ok('.lock' in second.stderr, 'and says why', second.stderr)
 
@@ -288,9 +350,14 @@ def dump():
     node.stop()
     files = [f for f in glob.glob(node.dir + '/log/*-[0-9]/*') if f.rsplit('.')[-1] in
              ('log', 'index', 'timeindex', 'snapshot')]
-    out = subprocess.run(['bash', '-c', 'source t/lib.sh; kafka_tool kafka-dump-log --deep-iteration '
-                          '--index-sanity-check --print-data-log --files "$1"', '5200', ','.join(files)],
-                         capture_output=True, text=True)
+    out = subprocess.run(['bash',
+    '-c',
+    'source t/lib.sh; kafka_tool kafka-dump-log --deep-iteration '
+    '--index-sanity-check --print-data-log --files "$1"',
+    '5200',
+    ','.join(files)],
+    capture_output=True,
+     text=True)
     bad = [x for x in (out.stdout + out.stderr).split('\n') if 'rror' in x or 'ismatch' in x
            or 'not valid' in x or 'xception' in x or 'isvalid: false' in x]
     t.ok(out.returncode == 0 and out.stdout.count('baseOffset:') > 20 and not bad,
@@ -318,7 +385,8 @@ def flusher():
     n.port.send('Produce', 9, **produce_request('a', batch([b'x'])))
     t.same(n.program.wait(10), 102, 'a sync that fails: 102')
     n.program = None
-    t.ok(os.path.exists(n.dir + '/run/sync-failed') and 'sync' in n.said(), 'noted for the next start')
+    t.ok(os.path.exists(n.dir + '/run/sync-failed')
+         and 'sync' in n.said(), 'noted for the next start')
     n.env['PATH'] = n.env['PATH'].split(':', 1)[1]
     n.start()
     t.ok(not os.path.exists(n.dir + '/run/sync-failed'), 'which reads the disk and forgets it')
@@ -346,15 +414,27 @@ def full():
         good = codes.count(0)
         t.same(n.slots()['a-0']['high_watermark'], good, 'what was acknowledged is there')
         subprocess.run(['mount', '-o', 'remount,size=8m', n.dir + '/log'], check=True)
-        t.same(n.produce('a', batch([b'x' * 200000]))['BaseOffset'], good, 'it goes on when there is space')
+        t.same(n.produce('a', batch([b'x' * 200000]))['BaseOffset'],
+               good, 'it goes on when there is space')
         t.same(n.stop(), 0, 'and stops cleanly')
     finally:
         n.kill()
         subprocess.run(['umount', n.dir + '/log'])
 
 
-for f in (acks, refusals, idempotence, replicas, delete_records, wakes, recompression, deletion, starts,
-          dump, flusher, full):
+for f in (
+    acks,
+    refusals,
+    idempotence,
+    replicas,
+    delete_records,
+    wakes,
+    recompression,
+    deletion,
+    starts,
+    dump,
+    flusher,
+     full):
     f()
 if not t.failures and not os.environ.get('KEEP'):
     shutil.rmtree(tmp)

@@ -1,5 +1,5 @@
-"""The port for tests: a caller of a daemon's socket, and a stand-in for elect that hands out the metadata
-it is told to.
+"""The port for tests: a caller of a daemon's socket, and a stand-in for elect that hands out the
+metadata it is told to.
 
     from port import Port, Elect, records
     e = Elect('run/elect'); e.add('TopicRecord', 0, Name='a', TopicId=id)    one committed batch
@@ -60,9 +60,24 @@ def batch(values, base=0, pid=-1, epoch=-1, seq=-1, attributes=0, timestamp=None
     keys = keys or [None] * len(values)
     if body is None:
         body = b''.join(record(i, keys[i], v) for i, v in enumerate(values))
-    tail = struct.pack('>hiqqqhii', attributes, len(values) - 1, ts, ts, pid, epoch, seq, len(values))
+    tail = struct.pack(
+    '>hiqqqhii',
+    attributes,
+    len(values) - 1,
+    ts,
+    ts,
+    pid,
+    epoch,
+    seq,
+     len(values))
     crc = crc32c(tail + body)
-    return struct.pack('>qiibI', base, 9 + len(tail) + len(body), leader_epoch, 2, crc) + tail + body
+    return struct.pack(
+    '>qiibI',
+    base,
+    9 + len(tail) + len(body),
+    leader_epoch,
+    2,
+     crc) + tail + body
 
 
 def read_message(sock, fds=None):
@@ -125,7 +140,8 @@ class Port:
         flexible = version >= raw.MESSAGES[api + 'Request'].flexible
         head = struct.pack('>hhih', raw.KEYS[api], version, self.tag, len(client)) + client
         frame = head + (b'\0' if flexible else b'') + raw.encode(api + 'Request', version, values)
-        call = bytes([listener]) + str8(b'User:test') + str8(b'127.0.0.1') + struct.pack('>Q', 0) + frame
+        call = bytes([listener]) + str8(b'User:test') + \
+                     str8(b'127.0.0.1') + struct.pack('>Q', 0) + frame
         self.asked[self.tag] = (api, version)
         self.socket.sendall(message(TCALL, self.tag, call))
         return self.tag
@@ -169,9 +185,15 @@ class Port:
         self.socket.close()
 
 
-RECORD_TYPES = {'RegisterBrokerRecord': 0, 'TopicRecord': 2, 'PartitionRecord': 3, 'ConfigRecord': 4,
-                'PartitionChangeRecord': 5, 'RemoveTopicRecord': 9, 'FeatureLevelRecord': 12,
-                'UnfenceBrokerRecord': 8}
+RECORD_TYPES = {
+    'RegisterBrokerRecord': 0,
+    'TopicRecord': 2,
+    'PartitionRecord': 3,
+    'ConfigRecord': 4,
+    'PartitionChangeRecord': 5,
+    'RemoveTopicRecord': 9,
+    'FeatureLevelRecord': 12,
+     'UnfenceBrokerRecord': 8}
 
 
 class Elect:
@@ -264,7 +286,8 @@ class Node:
             os.makedirs(os.path.join(directory, d))
         self.env = dict(os.environ)
         self.env.update({'node.id': '1', 'listeners': 'PLAINTEXT://:9092', **settings})
-        self.env['PATH'] = (path + ':' if path else '') + self.top + '/build/bin:' + os.environ['PATH']
+        self.env['PATH'] = (path + ':' if path else '') + self.top + \
+                            '/build/bin:' + os.environ['PATH']
         self.elect = Elect(os.path.join(directory, 'run/elect'))
         self.program = None
         self.partition_epoch = 0
@@ -295,7 +318,9 @@ class Node:
         self.settle()
 
     def change(self, id, partition=0, **what):
-        self.elect.add(('PartitionChangeRecord', 1, {'PartitionId': partition, 'TopicId': id, **what}))
+        self.elect.add(
+    ('PartitionChangeRecord', 1, {
+        'PartitionId': partition, 'TopicId': id, **what}))
         self.settle()
 
     def remove(self, id):
@@ -340,7 +365,7 @@ class Node:
             self.program = None
 
     def slots(self):
-        """By directory name: role, epoch, log_start, log_end, flushed, high_watermark, last_stable."""
+        """What the page says, by directory name."""
         out = {}
         with open(os.path.join(self.dir, 'run/state'), 'rb') as f:
             used = struct.unpack('=I', f.read(16)[12:])[0]
@@ -355,7 +380,16 @@ class Node:
                                      high_watermark=v[8], last_stable=v[9])
         return out
 
-    def produce(self, topic, records, acks=-1, version=9, partition=0, timeout=10000, port=None, **k):
+    def produce(
+    self,
+    topic,
+    records,
+    acks=-1,
+    version=9,
+    partition=0,
+    timeout=10000,
+    port=None,
+     **k):
         """The answer for that one partition."""
         out = (port or self.port).call('Produce', version, **produce_request(
             topic, records, acks, partition, timeout), **k)
@@ -371,7 +405,8 @@ def read_log(path):
     """(base offset, header fields, bytes) of each batch in a segment file."""
     data, at, out = open(path, 'rb').read(), 0, []
     while at + 61 <= len(data):
-        base, length, epoch, magic, crc, attributes, delta = struct.unpack('>qiibIhi', data[at:at + 27])
+        base, length, epoch, magic, crc, attributes, delta = struct.unpack(
+            '>qiibIhi', data[at:at + 27])
         pid, pepoch, seq, count = struct.unpack('>qhii', data[at + 43:at + 61])
         out.append(dict(base=base, last=base + delta, epoch=epoch, attributes=attributes, pid=pid,
                         seq=seq, count=count, bytes=data[at:at + 12 + length]))
