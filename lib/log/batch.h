@@ -45,7 +45,7 @@ static inline int64_t batch_bytes(const struct batch *b)
 }
 static inline int64_t batch_last_offset(const struct batch *b)
 {
-	return b->base_offset + b->last_offset_delta;
+	return (int64_t)((uint64_t)b->base_offset + (uint64_t)(int64_t)b->last_offset_delta);
 }
 
 /* Reads a header from n bytes; the body may be absent. 0, or -1 EBADMSG when n < BATCH_HEADER,

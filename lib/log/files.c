@@ -133,6 +133,9 @@ int log_name_parse(const char *z, struct log_entry *e)
 			return -1;
 		base = base * 10 + (z[i] - '0');
 	}
+	/* so near the end of all numbers nothing can be appended, nor calculated */
+	if (base > INT64_MAX - 2 * (int64_t)UINT32_MAX)
+		return -1;
 	if (z[20] != '.' || strlen(z + 20) >= sizeof e->suffix)
 		return -1;
 	e->base = base;

@@ -197,7 +197,7 @@ static int recover_walk(struct log *l, int64_t file_size)
 	if (scan_begin(&sc, l->fd, 0, file_size, READ_CHUNK) < 0)
 		return -1;
 	while ((r = scan_next(&sc, &b)) > 0) {
-		if (b.base_offset < next || b.last_offset_delta < 0
+		if (b.base_offset < next || batch_last_offset(&b) < b.base_offset
 			|| batch_last_offset(&b) - s->base > INT32_MAX)
 			break;
 		if ((r = scan_crc(&sc, &b)) <= 0 || (r = recover_batch(l, &sc, &b)) < 0)

@@ -201,7 +201,9 @@ static int64_t waited_ms(struct log *l, struct segment *s, int64_t now_ms, int64
 {
 	if (s->first_ts == LOG_UNKNOWN && log_segment_times(l, s) < 0)
 		return now_ms - s->created_ms;
-	return s->first_ts >= 0 ? max_timestamp - s->first_ts : now_ms - s->created_ms;
+	if (s->first_ts < 0)
+		return now_ms - s->created_ms;
+	return max_timestamp < 0 ? 0 : max_timestamp - s->first_ts;
 }
 
 bool log_should_roll(struct log *l, const struct batch *b, int64_t pending, int64_t now_ms)

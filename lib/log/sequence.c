@@ -41,7 +41,9 @@ enum log_sequence log_check_sequence(const struct log *l, const struct batch *b,
 		return b->producer_epoch < p->epoch ? LOG_SEQ_OLD_EPOCH : LOG_SEQ_OK;
 	const struct producer_batch *m = duplicate(p, b);
 	if (m) {
-		*dup = (struct log_duplicate){m->last_offset - m->delta, m->last_offset, m->timestamp};
+		*dup = (struct log_duplicate){
+			(int64_t)((uint64_t)m->last_offset - (uint64_t)(int64_t)m->delta),
+			m->last_offset, m->timestamp};
 		return LOG_SEQ_DUPLICATE;
 	}
 	if (b->producer_epoch < p->epoch)
@@ -99,7 +101,7 @@ void log_expire_producers(struct log *l, int64_t now_ms)
 		size_t at = 0;
 		n = 0;
 		for (struct producer *p; n < 256 && (p = map_next(&l->producers.map, &at));)
-			if (p->txn_first < 0 && now_ms - p->last_timestamp >= l->config.producer_expiration_ms)
+			if (p->txn_first < 0 && p->last_timestamp <= now_ms - l->config.producer_expiration_ms)
 				id[n++] = p->id;
 		for (int i = 0; i < n; i++)
 			producers_forget(&l->producers, id[i]);

@@ -120,7 +120,7 @@ static int load(struct log *l, int64_t offset, int64_t now_ms)
 	int entries = snapfile_check(p, n), r = entries < 0 ? 0 : 1;
 	for (int i = 0; i < entries && r > 0; i++) {
 		snapfile_entry(p, i, &x);
-		bool expired = x.txn_first < 0 && now_ms - x.last_timestamp >= l->config.producer_expiration_ms;
+		bool expired = x.txn_first < 0 && x.last_timestamp <= now_ms - l->config.producer_expiration_ms;
 		if (!expired && !producers_put(&l->producers, &x))
 			r = -1;
 	}

@@ -103,7 +103,7 @@ void log_validate_records(const struct batch *b, const void *records, size_t n,
 	bool dense = b->count == (int64_t)b->last_offset_delta + 1;
 	*max_timestamp = -1;
 	while (index < b->count && record_next(b, records, n, &at, &rec) > 0) {
-		int64_t delta = rec.offset - b->base_offset;
+		int64_t delta = (int64_t)((uint64_t)rec.offset - (uint64_t)b->base_offset);
 		if (delta <= before || delta > b->last_offset_delta || (dense && delta != index)) {
 			fail(v, INVALID_RECORD, "Record offsets are not consecutive");
 			return;
