@@ -162,7 +162,7 @@ declare -A kafka_class=(
 kafka_java() { # kafka_java LIBS|TOOLS LEVEL HEAP CLASS ARGS...
 	local libs=$1 level=$2 heap=$3
 	shift 3
-	java "-Xmx$heap" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dlevel="$level" \
+	${kafka_exec:-} java "-Xmx$heap" -XX:+UseSerialGC -XX:TieredStopAtLevel=1 -Dlevel="$level" \
 		-Dlog4j2.configurationFile="$top/t/kafka/log4j2.yaml" -cp "$kafka/$libs/*" "$@"
 }
 kafka_tool() {
@@ -206,7 +206,8 @@ apache_start() {
 		return 1
 	fi
 	at_exit apache_stop "$dir" KILL
-	kafka_java libs INFO 512M kafka.Kafka "$dir/server.properties" >"$dir/out" 2>&1 </dev/null &
+	kafka_exec=exec kafka_java libs INFO 512M kafka.Kafka "$dir/server.properties" \
+		>"$dir/out" 2>&1 </dev/null &
 	echo $! >"$dir/pid"
 	until_ok 60 apache_settled "$dir"
 	grep -q 'Kafka Server started' "$dir/out" && return 0
