@@ -12,7 +12,8 @@
 
 enum {
 	LATEST = -1, EARLIEST = -2, MAX_TIMESTAMP = -3, EARLIEST_LOCAL = -4, LATEST_TIERED = -5,
-	CONSUMER = -1, DEBUGGER = -2, OFFSET_NOT_AVAILABLE_VERSION = 5, BATCH_MAX = 256 << 20,
+	CONSUMER = -1, DEBUGGER = -2, EPOCH_VERSION = 4, OFFSET_NOT_AVAILABLE_VERSION = 5,
+	BATCH_MAX = 256 << 20,
 };
 
 typedef struct list_offsets_request_list_offsets_partition asked;
@@ -42,11 +43,13 @@ struct lookup {                      /* the time of a record inside a compressed
 
 /* --- one partition ---------------------------------------------------------------------------- */
 
-static void set(answer *a, int64_t offset, int64_t timestamp, int32_t epoch)
+static void set(const struct listing *l, answer *a, int64_t offset, int64_t timestamp,
+                int32_t epoch)
 {
 	a->offset = offset;
 	a->timestamp = timestamp;
-	a->leader_epoch = epoch;
+	if (l->request.version >= EPOCH_VERSION)
+		a->leader_epoch = epoch;
 }
 
 static int resolve(struct listing *l, struct span topic, int32_t partition, struct partition **p,
@@ -131,7 +134,7 @@ static void on_time(struct recode_job *j, bool found, int64_t offset, int64_t ti
 	struct lookup *k = (struct lookup *)j;
 	struct listing *l = k->listing;
 	if (found)
-		set(k->a, offset, timestamp, k->a->leader_epoch);
+		set(l, k->a, offset, timestamp, k->a->leader_epoch);
 	l->open--;
 	finish(l);
 }
@@ -165,7 +168,7 @@ static int by_time(struct listing *l, struct span topic, const asked *q, struct 
 	}
 	if (!got)
 		return lagging ? not_available(l) : WIRE_NONE;
-	set(a, offset, timestamp, log_reader_epoch_of(p->reader, offset));
+	set(l, a, offset, timestamp, log_reader_epoch_of(p->reader, offset));
 	return compressed && open_batch(l, topic, q, a) ? WIRE_UNKNOWN_SERVER_ERROR : WIRE_NONE;
 }
 
@@ -182,11 +185,11 @@ static int look_up(struct listing *l, struct span topic, const asked *q, answer 
 	case LATEST:
 		if (l->replica_id == CONSUMER && slot.epoch_start > slot.high_watermark)
 			return not_available(l);
-		set(a, visible_end(l, &slot), -1, slot.epoch);
+		set(l, a, visible_end(l, &slot), -1, slot.epoch);
 		return WIRE_NONE;
 	case EARLIEST:
 	case EARLIEST_LOCAL:
-		set(a, slot.log_start, -1, log_reader_epoch_of(p->reader, slot.log_start));
+		set(l, a, slot.log_start, -1, log_reader_epoch_of(p->reader, slot.log_start));
 		return WIRE_NONE;
 	case LATEST_TIERED:
 		return WIRE_NONE;        /* nothing is tiered: -1 */
