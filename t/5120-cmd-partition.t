@@ -1,0 +1,21 @@
+#!/bin/bash
+# logput sends a key where Apache Kafka's Java producer sends it.
+source t/lib.sh
+lab_up || { fail 'a node starts'; done_testing; }
+{
+	seq 500 | sed 's/.*/key-&/'
+	printf '%s\n' a ab abc abcd abcde '' ' ' 'ключ' '日本語' "$(head -c 300 /dev/zero | tr '\0' k)"
+} | sed 's/.*/&\tvalue of &/' >"$tmp/in"
+topic make -p 7 java ours
+kafka_tool kafka-console-producer --bootstrap-server "$ODRADEK_BROKERS" --topic java \
+	--property parse.key=true <"$tmp/in" >"$tmp/producer" 2>&1 || diag "$(tail -n 5 "$tmp/producer")"
+ok 'put' logput -K '\t' ours <"$tmp/in"
+logget -e -f '%p %k %s\n' java | sort >"$tmp/java"
+logget -e -f '%p %k %s\n' ours | sort >"$tmp/ours"
+is 'all records of Java are there' "$(wc -l <"$tmp/java")" 510
+ok 'each key in the same partition' cmp "$tmp/java" "$tmp/ours"
+is 'all partitions are used' "$(cut -d ' ' -f 1 "$tmp/ours" | sort -u | wc -l)" 7
+kafka_tool kafka-console-consumer --bootstrap-server "$ODRADEK_BROKERS" --topic ours --from-beginning \
+	--max-messages 510 --property print.key=true 2>/dev/null | sort >"$tmp/read"
+ok 'Java reads what logput wrote' cmp "$tmp/read" <(sort "$tmp/in")
+done_testing

@@ -1,0 +1,235 @@
+# shellcheck shell=bash disable=SC2016
+# What topic, conf, broker, quorum, logput and logget do, whichever node $ODRADEK_BROKERS is: our own
+# (5100, 5110) and Apache Kafka (5190).
+
+says() { # says NAME CODE REGEX CMD...: exit code, and one line on standard error that looks so
+	local name=$1 want=$2 like=$3 got=0
+	shift 3
+	"$@" >"$tmp/.says" 2>"$tmp/.words" || got=$?
+	is "$name: exit code" "$got" "$want"
+	like "$name: words" "$(cat "$tmp/.words")" "$like"
+	is "$name: one line" "$(wc -l <"$tmp/.words")" 1
+}
+
+topic_suite() {
+	is 'ls shows nothing on a fresh node' "$(topic ls)" ''
+	ok 'make' topic make -p 3 -r 1 -c retention.ms=3600000 alpha
+	is 'ls' "$(topic ls | cut -f 1-4)" $'alpha\t3\t1\tfalse'
+	is 'ls -H' "$(topic -H ls | head -n 1)" $'TOPIC\tPARTITIONS\tREPLICAS\tINTERNAL\tID'
+	is 'ls -J' "$(topic ls -J | jq -c '[.topic,.partitions,.replicas,.internal,(.id|length)]')" \
+		'["alpha",3,1,false,22]'
+	says 'make again' 1 '^topic: make alpha: TOPIC_ALREADY_EXISTS: ' topic make alpha
+	ok 'make -e' topic make -e alpha
+	says 'make with a bad name' 1 '^topic: make a/b: INVALID_TOPIC_EXCEPTION: ' topic make a/b
+	says 'make with a bad config' 1 '^topic: make beta: INVALID_CONFIG: ' \
+		topic make -c retention.ms=soon beta
+	says 'make with too many replicas' 1 '^topic: make beta: INVALID_REPLICATION_FACTOR: ' \
+		topic make -r 3 beta
+	ok 'make -n' topic make -n beta
+	is 'which made nothing' "$(topic ls | cut -f 1)" alpha
+	ok 'make several' topic make -p 1 beta gamma
+	says 'one of two fails' 1 '^topic: make beta: TOPIC_ALREADY_EXISTS: ' topic make -p 1 beta delta
+	is 'and the other is made' "$(topic ls | cut -f 1 | paste -sd,)" alpha,beta,delta,gamma
+
+	seq 10 | logput -p 1 alpha
+	is 'show' "$(topic show alpha | cut -f 1-3,5-)" \
+		$'alpha\t0\t1\t1\t1\t-\t0\t0\nalpha\t1\t1\t1\t1\t-\t0\t10\nalpha\t2\t1\t1\t1\t-\t0\t0'
+	is 'show -J' "$(topic show -J alpha | jq -c 'select(.partition==1)|[.replicas,.isr,.offline,.end]')" \
+		'[[1],[1],[],10]'
+	is 'show -u: nothing is under-replicated' "$(topic show -u)" ''
+	says 'show what is not there' 1 '^topic: show nothere: UNKNOWN_TOPIC_OR_PARTITION: ' topic show nothere
+	like 'on a terminal rows are aligned under a header' \
+		"$(script -qec 'topic show alpha' /dev/null | head -n 1)" '^TOPIC  PARTITION  LEADER  EPOCH'
+
+	ok 'grow' topic grow alpha 5
+	is 'to five' "$(topic show alpha | wc -l)" 5
+	says 'grow to fewer' 1 '^topic: grow alpha: INVALID_PARTITIONS: ' topic grow alpha 2
+
+	is 'trim one partition' "$(topic trim alpha 1 4)" $'alpha\t1\t0\t4'
+	is 'records before are gone' "$(logget -e -p 1 alpha | paste -sd,)" 5,6,7,8,9,10
+	says 'trim beyond the end' 1 '^topic: trim alpha: OFFSET_OUT_OF_RANGE: ' topic trim alpha 1 99
+	is 'trim all only tells' "$(topic trim alpha all -1 2>"$tmp/words" | sed -n 2p)" $'alpha\t1\t4\t10'
+	is 'nothing is lost' "$(logget -e alpha | wc -l)" 6
+	ok 'trim -x all' topic trim -x alpha all -1
+	is 'all is gone' "$(logget -e alpha)" ''
+
+	says 'rm what is not there' 1 '^topic: rm nothere: UNKNOWN_TOPIC_OR_PARTITION: ' topic rm nothere
+	ok 'rm' topic rm beta gamma delta
+	is 'leaves one' "$(topic ls | cut -f 1)" alpha
+
+	says 'nobody there' 111 '^topic: 127.0.0.1:1: Connection refused$' topic -b 127.0.0.1:1 ls
+	ok 'the second broker of a list' topic -b "127.0.0.1:1,$ODRADEK_BROKERS" ls
+	says 'no verb' 100 '^topic: usage: ' topic
+	says 'an unknown option' 100 '^topic: .*' topic ls -Q
+	says 'a list that is none' 100 '^topic: usage: ' topic -b 'x:y' ls
+}
+
+conf_suite() {
+	ok 'a topic' topic make -p 1 configured
+	ok 'set' conf topic configured retention.ms=1000 cleanup.policy=compact
+	is 'show' "$(conf topic configured | awk -F'\t' '$3 == "topic" { print $1 "=" $2 "," $4 "," $5 }')" \
+		$'cleanup.policy=compact,list,false\nretention.ms=1000,long,false'
+	is 'topic conf is the same' "$(topic conf configured)" "$(conf topic configured)"
+	ok 'add to a list' conf topic configured cleanup.policy+=delete
+	is 'two policies' "$(conf topic configured | awk '$1 == "cleanup.policy" { print $2 }')" compact,delete
+	ok 'take away' conf topic configured cleanup.policy-=compact
+	ok 'unset' topic conf configured retention.ms-
+	is 'what is left' "$(conf topic configured | awk '$3 == "topic" { print $1, $2 }')" \
+		'cleanup.policy delete'
+	like 'defaults with -a' "$(conf -a topic configured)" \
+		$'(^|\n)segment.bytes\t1073741824\tdefault\tint\tfalse($|\n)'
+	like 'words with -d' "$(conf -adJ topic configured | jq -r 'select(.key=="segment.bytes").words')" '[a-z]{4}'
+	says 'a bad value' 1 '^conf: topic configured: INVALID_CONFIG: ' conf topic configured retention.ms=x
+	says 'an unknown key' 1 '^conf: topic configured: INVALID_CONFIG: ' conf topic configured no.such=1
+	says 'no such topic' 1 '^conf: topic nothere: UNKNOWN_TOPIC_OR_PARTITION: ' conf topic nothere
+	says 'check only' 1 'INVALID_CONFIG' conf -n topic configured retention.ms=x
+	ok 'check only, good' conf -n topic configured retention.ms=5
+	unlike 'changes nothing' "$(conf topic configured)" 'retention.ms'
+	like 'a broker' "$(conf broker 1)" $'(^|\n)node.id\t1\tstatic\tint\ttrue'
+	ok 'for all brokers' conf cluster log.retention.ms=86400000
+	until_ok 10 grep -q . <(conf cluster | grep log.retention.ms)
+	until_ok 10 cluster_wide
+	is 'it holds for a broker' "$(conf broker 1 | grep '^log.retention.ms')" \
+		$'log.retention.ms\t86400000\tcluster\tlong\tfalse'
+	ok 'for one' conf broker 1 log.retention.ms=96400000
+	until_ok 10 one_broker
+	is 'which wins' "$(conf broker 1 | grep '^log.retention.ms' | cut -f 2,3)" $'96400000\tbroker'
+	ok 'and off again' conf broker 1 log.retention.ms-
+	ok 'both' conf cluster log.retention.ms-
+	says 'read-only' 1 '^conf: broker 1: INVALID_REQUEST: ' conf broker 1 node.id=2
+	says 'no such broker' 1 '^conf: ' conf broker 77
+	says 'no change' 100 '^conf: usage: ' conf topic configured what
+	topic rm configured
+}
+cluster_wide() { conf broker 1 | grep -q $'^log.retention.ms.*cluster'; }
+one_broker() { conf broker 1 | grep -q $'^log.retention.ms.*broker'; }
+
+node_suite() {
+	local port=${ODRADEK_BROKERS##*:}
+	is 'broker ls' "$(broker ls)" $'1\t127.0.0.1\t'"$port"$'\t-\tserving'
+	is 'broker show' "$(broker show 1 | cut -f 1-5,11)" $'1\t127.0.0.1\t'"$port"$'\t-\tserving\t-'
+	like 'its log directory' "$(broker show | cut -f 6-10)" $'^/[^\t]*\t[0-9]+\t[0-9]+\t[0-9]+\t[0-9]+$'
+	says 'no such broker' 1 '^broker: show' broker show 5
+	like 'quorum show' "$(quorum show | head -n 1)" $'^1\tleader\t[0-9]+\t[0-9]+\t[0-9]+\t0\t'
+	is 'quorum show -J' "$(quorum -J show | head -n 1 | jq -c '[.node,.role,.lag]')" '[1,"leader",0]'
+	says 'usage' 100 '^quorum: usage: ' quorum hide
+}
+
+same() { cmp -s "$tmp/in" "$tmp/out"; }
+put_get_suite() {
+	local z f
+	topic make -p 1 lines
+	seq 300000 >"$tmp/in"
+	ok 'put' logput lines <"$tmp/in"
+	logget -e lines >"$tmp/out"
+	ok 'get: the same bytes' same
+	kcat -b "$ODRADEK_BROKERS" -C -t lines -e -q >"$tmp/out"
+	ok 'kcat reads the same' same
+	is '-c' "$(logget -c 3 lines | paste -sd,)" 1,2,3
+	is '-o OFFSET' "$(logget -o 299998 -e lines | paste -sd,)" 299999,300000
+	is '-o -N' "$(logget -o -2 -e lines | paste -sd,)" 299999,300000
+	is '-n' "$(logget -n 1 -e lines)" 300000
+	is '-n more than there is' "$(logget -n 999999999 -e lines | wc -l)" 300000
+	is '-o end -e' "$(logget -o end -e lines)" ''
+	says 'an offset beyond' 1 '^logget: lines 0: OFFSET_OUT_OF_RANGE' logget -o 300001 lines
+	says 'no such topic' 1 '^logget: nothere: UNKNOWN_TOPIC_OR_PARTITION' logget nothere
+	says 'no such partition' 1 '^logget: lines: no such partition' logget -p 1 lines
+	says 'put: no such partition' 1 '^logput: lines: no such partition' logput -p 1 lines </dev/null
+	logget lines | head -n 1 >/dev/null
+	is 'SIGPIPE is obeyed' "${PIPESTATUS[0]}" 141
+
+	topic make -p 1 parts
+	printf 'a=1\nb=\nc\n\n=\n' | logput -K = -Z -H h1=v1 -H h2 -H h3= parts
+	is 'keys, nulls, headers' "$(logget -e -f '%k|%K|%s|%S|%h;' parts)" \
+		'a|1|1|1|h1=v1,h2=NULL,h3=;b|1||-1|h1=v1,h2=NULL,h3=;|-1|c|1|h1=v1,h2=NULL,h3=;|-1||-1|h1=v1,h2=NULL,h3=;|-1||-1|h1=v1,h2=NULL,h3=;'
+	f='%t %p %o %T [%k] %K [%s] %S %R %h\x21\t%%\n'
+	logget -e -f "$f" parts >"$tmp/out"
+	kcat -b "$ODRADEK_BROKERS" -C -t parts -e -q -f "$f" >"$tmp/in"
+	ok 'formats are those of kcat' same
+	logget -e -J parts >"$tmp/out"
+	kcat -b "$ODRADEK_BROKERS" -C -t parts -e -q -J >"$tmp/in"
+	ok 'so is JSON' same
+	logget -e -Z -K ' -> ' parts >"$tmp/out"
+	kcat -b "$ODRADEK_BROKERS" -C -t parts -e -q -Z -K ' -> ' >"$tmp/in"
+	ok 'and NULL' same
+
+	topic make -p 1 zero
+	printf 'a\nb\0c\0d' >"$tmp/in"
+	logput -0 zero <"$tmp/in"
+	logget -e -D '|' zero >"$tmp/out"
+	is 'NUL ends records' "$(cat "$tmp/out")" $'a\nb|c|d|'
+	is '-0' "$(logget -e -0 zero | xxd -p)" 610a620063006400
+	printf 'x::y::' | logput -D :: -k all zero
+	is 'longer delimiters, a key for all' "$(logget -e -n 2 -K : zero | paste -sd,)" all:x,all:y
+	printf '\n\n' | logput zero
+	is 'empty lines are records' "$(logget -e -n 2 -f '%S,' zero)" 0,0,
+	is 'no input, no record' "$(: | logput zero; logget -e zero | wc -l)" 8
+
+	topic make -p 4 spread
+	seq 1000 | sed 's/.*/key-&:&/' | logput -i -K : spread
+	is 'all partitions' "$(logget -e spread | sort -n | md5sum)" "$(seq 1000 | md5sum)"
+	is 'each has some' "$(topic show spread | awk '$9 > 100' | wc -l)" 4
+	is 'two of them' "$(logget -e -p 1,3 spread | wc -l)" \
+		"$(topic show spread | awk '$2 % 2 { n += $9 } END { print n }')"
+	topic make -p 4 unkeyed
+	seq 200000 | logput -B 20000 unkeyed
+	is 'without keys every partition gets batches' "$(topic show unkeyed | awk '$9 > 1000' | wc -l)" 4
+
+	topic make -p 1 times
+	printf 'old\n' | logput times
+	z=$(logget -e -f '%T' times)
+	until_ok 5 later "$z"
+	printf 'new\n' | logput times
+	is '-o s@' "$(logget -e -o "s@$((z + 1))" times)" new
+	is '-o e@' "$(logget -o "e@$((z + 1))" times)" old
+	is '-o s@ in the future' "$(logget -e -o "s@$((z + 99999999))" times)" ''
+
+	for z in none gzip snappy lz4 zstd; do
+		topic make -p 1 "codec-$z"
+		seq 20000 | kcat -b "$ODRADEK_BROKERS" -P -t "codec-$z" -z "${z/none/none}" 2>/dev/null
+		seq 20001 40000 | logput -i -z "$z" "codec-$z"
+		is "$z, from kcat and from logput" "$(logget -e "codec-$z" | md5sum)" "$(seq 40000 | md5sum)"
+		is "$z, for kcat" "$(kcat -b "$ODRADEK_BROKERS" -C -t "codec-$z" -e -q | md5sum)" \
+			"$(seq 40000 | md5sum)"
+	done
+
+	topic make -p 1 -c max.message.bytes=30000 small
+	seq 100000 >"$tmp/in"
+	ok 'batches larger than a topic takes' logput -i small <"$tmp/in"
+	logget -e small >"$tmp/out"
+	ok 'become smaller ones' same
+	ok 'compressed too' logput -i -z lz4 small <"$tmp/in"
+	logget -e -o 100000 small >"$tmp/out"
+	ok 'the same' same
+	{ echo first; head -c 40000 /dev/zero | tr '\0' x; echo; } >"$tmp/in"
+	says 'a record that is too large' 1 \
+		'^logput: small 0: record 2: MESSAGE_TOO_LARGE: ' logput small <"$tmp/in"
+	is 'the one before is there' "$(logget -e -n 1 small)" first
+
+	topic make -p 1 mib
+	head -c 1000000 /dev/urandom | base64 -w 0 | head -c 1000000 >"$tmp/in"
+	ok 'a record of a million bytes' logput mib <"$tmp/in"
+	logget -e -D '' mib >"$tmp/out"
+	ok 'comes back' same
+
+	for z in 0 1 all; do
+		topic make -p 1 "acks-$z"
+		seq 50000 | logput -a "$z" "acks-$z"
+		is "acks $z" "$(logget -c 50000 "acks-$z" | md5sum)" "$(seq 50000 | md5sum)"
+	done
+
+	topic make -p 1 follow
+	logget follow >"$tmp/out" &
+	local reader=$!
+	{ echo one; until_ok 10 grep -q one "$tmp/out"; echo two; } | logput follow
+	ok 'a reader at the end gets what comes' until_ok 10 grep -q two "$tmp/out"
+	kill "$reader"
+	wait "$reader" 2>/dev/null
+
+	says 'usage of logput' 100 '^logput: usage: ' logput
+	says '-i needs all' 100 '^logput: usage: ' logput -i -a 1 lines
+	says 'usage of logget' 100 '^logget: usage: ' logget -o soon lines
+	says 'an unknown format' 100 '^logget: usage: ' logget -f '%q' lines
+	says 'nobody there' 111 '^logput: 127.0.0.1:1: Connection refused' logput -b 127.0.0.1:1 lines
+}
+later() { [ "$(date +%s%3N)" -gt "$(($1 + 2))" ]; }
