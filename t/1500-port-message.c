@@ -159,11 +159,11 @@ static void test_bytes(void)
 	struct buf b = {0}, text = {0};
 	is_int(port_pack(&b, &m), 0, "a call is packed");
 	is_mem(b.p, b.n, want, sizeof want, "into the bytes of the table");
-	m.body = (struct span){"\0\22\0\3\0\0\0\7", 8};
+	m.body = (struct span){"\0\22\0\2\0\0\0\7\377\377", 10};
 	port_print(&m, &text);
 	buf_add8(&text, 0);
 	is_str((char *)text.p, "Tcall tag 16909060 listener 0 principal User:A host /127.0.0.1 "
-	       "deadline 9 key 18 version 3 correlation 7 request 8 bytes", "and printed");
+	       "deadline 9 ApiVersions version 2 correlation 7 10 bytes", "and printed");
 	buf_free(&b);
 	buf_free(&text);
 }

@@ -221,6 +221,7 @@ int main(int argc, char **argv)
 	listeners_open(listeners, getenv("controller.listener.names"),
 	               getenv("listener.security.protocol.map"));
 	owners_start();
+	owners_turn();    /* they are greeted before the first wait */
 	tell_ready(ready_given);
 	while (!gate.draining || clients_busy())
 		turn();

@@ -1,7 +1,9 @@
 /* The text of a port message: one line for a person who watches a port. */
+#include <errno.h>
 #include <inttypes.h>
 
 #include "port/message.h"
+#include "wire/wire.h"
 
 static const char *const names[] = {
 	[PORT_THELLO] = "Thello", [PORT_RHELLO] = "Rhello", [PORT_TCALL] = "Tcall",
@@ -22,6 +24,20 @@ static int word(struct span s, struct buf *b)
 	return r;
 }
 
+/* The request by the name of its API, as far as the header can be read. */
+static int print_request(struct span body, struct buf *b)
+{
+	struct wire_request r;
+	int bad = body.n < 8 || (wire_request_parse(&r, body.p, (size_t)body.n) < 0 &&
+	                         errno != EPROTONOSUPPORT);
+	if (bad)
+		return buf_addz(b, " bad header");
+	const struct wire_api *a = wire_api(r.key);
+	int e = a ? buf_addf(b, " %s", a->name) : buf_addf(b, " key %d", r.key);
+	return e < 0 ? -1 : buf_addf(b, " version %d correlation %" PRId32, r.version,
+	                             r.correlation_id);
+}
+
 static int print_call(const struct port_message *m, struct buf *b)
 {
 	if (buf_addf(b, " listener %u principal ", m->listener) < 0 || word(m->principal, b) < 0 ||
@@ -29,11 +45,9 @@ static int print_call(const struct port_message *m, struct buf *b)
 		return -1;
 	if (m->deadline_ms && buf_addf(b, " deadline %" PRIu64, m->deadline_ms) < 0)
 		return -1;
-	if (m->body.n >= 8 && buf_addf(b, " key %d version %d correlation %" PRId32,
-	                               (int16_t)get16(m->body.p), (int16_t)get16(m->body.p + 2),
-	                               (int32_t)get32(m->body.p + 4)) < 0)
+	if (print_request(m->body, b) < 0)
 		return -1;
-	return buf_addf(b, " request %" PRId32 " bytes", m->body.n < 0 ? 0 : m->body.n);
+	return buf_addf(b, " %" PRId32 " bytes", m->body.n < 0 ? 0 : m->body.n);
 }
 
 static int print_answer(const struct port_message *m, struct buf *b)
