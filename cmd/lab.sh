@@ -38,7 +38,7 @@ launch() {
 }
 await() { # until all services of node $1 say that they can serve
 	local service services
-	until s6-svok "$dir/$1/run/s6/gate" 2>/dev/null; do
+	until running "$1" && s6-svok "$dir/$1/run/s6/gate" 2>/dev/null; do
 		kill -0 "$starter" 2>/dev/null || die 111 "node $1: $(tail -n 1 "$dir/$1/logs/start")"
 		sleep 0.005
 	done
@@ -93,9 +93,12 @@ up() {
 stop() {
 	for node in "$dir"/*/env; do
 		node=$(basename "${node%/env}")
-		running "$node" || continue
-		signal CONT "$node"
-		"$dir/$node/svc/stop" "$dir/$node" || exit
+		if running "$node"; then
+			signal CONT "$node"
+			"$dir/$node/svc/stop" "$dir/$node" || exit
+		else
+			"$dir/$node/svc/kill" "$dir/$node" # its supervisor was killed: so are they
+		fi
 	done
 }
 pids() {
