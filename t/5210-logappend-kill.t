@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-# logappend and its flusher are killed again and again under idempotent producers with acks=all: what was
-# acknowledged is there once, in order, where the answer said; what a reader saw never changes.
+# logappend and its flusher are killed again and again under idempotent producers with acks=all:
+# what was acknowledged is there once, in order, where the answer said; what a reader saw stays.
 import os
 import random
 import shutil
@@ -47,8 +47,9 @@ class Producer(threading.Thread):
         return b'%d:%d:' % (self.pid, seq) + self.filler[:seq * 7919 % 3000]
 
     def send(self, seq):
+        records = batch([self.value(seq)], pid=self.pid, epoch=0, seq=seq)
         tag = self.port.send('Produce', 9, **produce_request(
-            'k', batch([self.value(seq)], pid=self.pid, epoch=0, seq=seq), partition=self.partition))
+            'k', records, partition=self.partition))
         self.pending.append((seq, tag))
 
     def connect(self):

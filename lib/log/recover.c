@@ -238,10 +238,12 @@ static int recover_segment(struct log *l, const struct log_opening *o, bool foll
 	s->bytes = 0;
 	s->max_ts = s->first_ts = -1;
 	s->max_ts_offset = s->base;
-	/* the state of the segment before, just recovered, is kept: it remembers five batches, a snapshot
-	 * one */
+	/* the state of the segment before is what is wanted, just recovered or replayed: it remembers five
+	 * batches, its snapshot one, and a producer may send the others again */
 	if (follows)
 		l->producers.end = s->base;
+	else if (l->segments_n > 1 && snapshot_delete_range(l, l->start, s->base - 1) < 0)
+		return -1;
 	if (log_rebuild_producers(l, s->base, o->now_ms) < 0)
 		return -1;
 	if (log_own_fd(l) < 0 || empty_indexes(l) < 0)
