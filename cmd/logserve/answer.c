@@ -1,6 +1,8 @@
 /* A request: from the port's call to the bytes of its answer. */
 #include "logserve.h"
 
+#include <skalibs/strerr.h>
+
 void request_close(struct request *r)
 {
 	port_answer(r->server->loop, r->from, PORT_CLOSE, 0, 0, 0);
@@ -22,6 +24,7 @@ int request_encode(struct request *r, const struct wire_type *t, const void *res
 	if (!wire_response_header(&s->out, r->key, r->version, r->correlation_id) &&
 	    !wire_encode(t, r->version, response, &s->out, &s->gaps))
 		return 0;
+	strerr_warnwu2sys("encode an answer: ", wire_type_name(t));
 	request_close(r);
 	return -1;
 }

@@ -43,6 +43,7 @@ struct lookup {                      /* the time of a record inside a compressed
 
 /* --- one partition ---------------------------------------------------------------------------- */
 
+/* Versions before 4 have no leader epoch, and a field that they lack may not be set. */
 static void set(const struct listing *l, answer *a, int64_t offset, int64_t timestamp,
                 int32_t epoch)
 {
@@ -117,20 +118,10 @@ static int prepare(struct recode_job *j, struct buf *out)
 	return bad;
 }
 
-/* Versions before 4 have no leader epoch, and no field that they lack may be set. */
-static void hide_epochs(struct list_offsets_response *r)
-{
-	for (int i = 0; i < r->topics_n; i++)
-		for (int k = 0; k < r->topics[i].partitions_n; k++)
-			r->topics[i].partitions[k].leader_epoch = -1;
-}
-
 static void finish(struct listing *l)
 {
 	if (l->open || !l->started)
 		return;
-	if (l->request.version < EPOCH_VERSION)
-		hide_epochs(&l->out);
 	if (l->is_bad)
 		request_close(&l->request);
 	else

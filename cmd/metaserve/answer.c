@@ -2,6 +2,7 @@
 #include "metaserve.h"
 
 #include <errno.h>
+#include <skalibs/strerr.h>
 #include <string.h>
 
 void request_close(struct request *r)
@@ -23,9 +24,12 @@ void request_answer_as(struct request *r, int version, const struct wire_type *t
 	struct buf *out = &r->server->out;
 	out->n = 0;
 	if (wire_response_header(out, r->head.key, version, r->head.correlation_id) ||
-	    wire_encode(t, version, response, out, 0) ||
-	    port_answer_bytes(r->server->loop, r->from, out->p, out->n))
+	    wire_encode(t, version, response, out, 0)) {
+		strerr_warnwu2sys("encode an answer: ", wire_type_name(t));
 		request_close(r);
+	} else if (port_answer_bytes(r->server->loop, r->from, out->p, out->n)) {
+		request_close(r);
+	}
 }
 
 void request_answer(struct request *r, const struct wire_type *t, const void *response)
