@@ -83,7 +83,8 @@ struct fault placement_auto(struct operation *op, struct placement *p, int32_t f
 		return fault(op, WIRE_INVALID_REPLICATION_FACTOR, "All brokers are currently fenced.");
 	if (factor > up + down)
 		return fault(op, WIRE_INVALID_REPLICATION_FACTOR, "The target replication factor of %d cannot be reached "
-		             "because only %d broker(s) are registered.", factor, up + down);
+		             "because only %d broker(s) are registered or some brokers have all their log directories "
+		             "cordoned.", factor, up + down);
 	for (int32_t i = 0; i < up; i++)
 		active = active || broker_is_active(op->c, live[i]);
 	if (!active)

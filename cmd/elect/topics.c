@@ -365,7 +365,7 @@ static struct fault grow(struct operation *op, const struct create_partitions_re
 	struct fault f = GOOD;
 
 	if (!topic)
-		return fault(op, WIRE_UNKNOWN_TOPIC_OR_PARTITION, "%s", wire_error_text(WIRE_UNKNOWN_TOPIC_OR_PARTITION));
+		return (struct fault){ WIRE_UNKNOWN_TOPIC_OR_PARTITION, SPAN_NULL };
 	if (t->count == topic->partitions_n)
 		return fault(op, WIRE_INVALID_PARTITIONS, "Topic already has %d partition(s).", topic->partitions_n);
 	if (t->count < topic->partitions_n)

@@ -17,10 +17,15 @@ struct check {
 	int why_n;
 };
 
+static int bad_part(const struct check *c, const char *p, size_t n, const char *why)
+{
+	snprintf(c->why, (size_t)c->why_n, "Invalid value %.*s for configuration %s: %s", (int)n, p, c->d->name, why);
+	return INVALID_CONFIG;
+}
+
 static int bad(const struct check *c, const char *why)
 {
-	snprintf(c->why, (size_t)c->why_n, "Invalid value %s for configuration %s: %s", c->value, c->d->name, why);
-	return INVALID_CONFIG;
+	return bad_part(c, c->value, strlen(c->value), why);
 }
 
 static const char *type_name(enum meta_config_type t)
@@ -40,14 +45,17 @@ static int check_range(const struct check *c, double v)
 
 	if (!to || (or && v == strtod(or + 1, NULL)))
 		return 0;
+	if (or && (v < strtod(c->d->rule, NULL) || v > strtod(to + 2, NULL))) {
+		snprintf(why, sizeof why, "Value must be between %.*s and %.*s or equal to %s", (int)(to - c->d->rule),
+			 c->d->rule, (int)(or - to - 2), to + 2, or + 1);
+		return bad(c, why);
+	}
 	if (v < strtod(c->d->rule, NULL)) {
 		snprintf(why, sizeof why, "Value must be at least %.*s", (int)(to - c->d->rule), c->d->rule);
 		return bad(c, why);
 	}
 	if (to[2] && v > strtod(to + 2, NULL)) {
-		int n = (int)strcspn(to + 2, "|");
-
-		snprintf(why, sizeof why, "Value must be no more than %.*s", n, to + 2);
+		snprintf(why, sizeof why, "Value must be no more than %s", to + 2);
 		return bad(c, why);
 	}
 	return 0;
@@ -109,7 +117,7 @@ static int check_word(const struct check *c, const char *word, size_t n)
 	if (c->d->rule[0] != '{' || rule_has(c->d->rule, word, n))
 		return 0;
 	snprintf(why, sizeof why, "String must be one of: %s", rule_words(c->d->rule, words, sizeof words));
-	return bad(c, why);
+	return bad_part(c, word, n, why);
 }
 
 /* PARTITION:BROKER */
@@ -139,17 +147,14 @@ static int check_list(const struct check *c)
 
 		while (len && isspace((unsigned char)p[len - 1]))
 			len--;
-		if (replicas && !is_replica(p, len))
-			return bad(c, "Must be the literal '*' or a list of replicas in the following format: "
-			           "[partitionId]:[brokerId],[partitionId]:[brokerId],...");
+		if (replicas && !is_replica(p, len)) {
+			snprintf(c->why, (size_t)c->why_n, "Invalid value [%s] for configuration %s: %s must be the "
+				 "literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],"
+				 "[partitionId]:[brokerId],...", c->value, c->d->name, c->d->name);
+			return INVALID_CONFIG;
+		}
 		if (!replicas && (e = check_word(c, p, len)))
 			return e;
-		for (const char *q = c->value; c->d->rule[0] == '{' && q < p; q += strcspn(q, ",") + 1)
-			if (strncmp(q, p, len) == 0 && (q[len] == ',' || isspace((unsigned char)q[len]))) {
-				snprintf(c->why, (size_t)c->why_n,
-				         "Configuration '%s' values must not be duplicated.", c->d->name);
-				return INVALID_CONFIG;
-			}
 		if (!p[n])
 			return 0;
 		for (p += n + 1; isspace((unsigned char)*p);)
