@@ -113,7 +113,8 @@ static int broker(int32_t id, int64_t epoch)
 	return put(META_REGISTER_BROKER, 3, &r);
 }
 
-/* All records of an image as sorted text would be: a sum over their bytes that no order changes, and their number. */
+/* All records of an image as sorted text would be: a sum over their bytes that no order changes,
+ * and their number. */
 struct sum {
 	uint64_t sum;
 	int n;
@@ -142,7 +143,8 @@ static void test_apply(void)
 	is_int(meta_feature_level(&image, "metadata.version"), 25, "level");
 	is_int(broker(1, 7), 0, "broker");
 	ok(meta_broker(&image, 1)->fenced, "a broker begins fenced");
-	is_str(meta_broker_endpoint(meta_broker(&image, 1), "PLAINTEXT")->host, "localhost", "endpoint");
+	is_str(meta_broker_endpoint(meta_broker(&image, 1), "PLAINTEXT")->host, "localhost",
+	       "endpoint");
 	wire_init(&wire_fence_broker_record, &fence);
 	fence.id = 1;
 	fence.epoch = 6;
@@ -165,18 +167,23 @@ static void test_apply(void)
 	c.isr_n = 2;
 	is_int(put(META_PARTITION_CHANGE, 1, &c), 0, "change of the ISR");
 	p = meta_partition(meta_topic_named(&image, span_of("orders")), 1);
-	ok(p->isr_n == 2 && p->isr[0] == 2 && p->leader == 1 && p->leader_epoch == 0 && p->partition_epoch == 1,
+	ok(p->isr_n == 2 && p->isr[0] == 2 && p->leader == 1 && p->leader_epoch == 0
+		   && p->partition_epoch == 1,
 	   "the ISR alone changed");
 	c.isr_n = -1;
 	c.leader = -1;
 	is_int(put(META_PARTITION_CHANGE, 1, &c), 0, "no leader");
-	ok(p->leader == -1 && p->leader_epoch == 1 && p->partition_epoch == 2, "the leader epoch rose");
+	ok(p->leader == -1 && p->leader_epoch == 1 && p->partition_epoch == 2,
+	   "the leader epoch rose");
 	is_int(config(2, "orders", "retention.ms", "5"), 0, "config");
 	is_int(config(2, "orders", "a", "b"), 0, "config");
 	is_int(config(2, "orders", "cleanup.policy", ""), 0, "config");
-	is_str(meta_config_value(meta_configs_of(&image, META_TOPIC, span_of("orders")), "retention.ms"), "5", "get");
+	is_str(meta_config_value(meta_configs_of(&image, META_TOPIC, span_of("orders")),
+				 "retention.ms"),
+	       "5", "get");
 	is_int(config(2, "orders", "a", NULL), 0, "config removed");
-	ok(!meta_config_value(meta_configs_of(&image, META_TOPIC, span_of("orders")), "a"), "it is gone");
+	ok(!meta_config_value(meta_configs_of(&image, META_TOPIC, span_of("orders")), "a"),
+	   "it is gone");
 	is_int(config(4, "", "message.max.bytes", "77"), 0, "cluster-wide config");
 }
 
@@ -217,8 +224,10 @@ static void test_others(void)
 	ctl.controller_id = 1;
 	is_int(put(META_REGISTER_CONTROLLER, 0, &ctl), 0, "controller");
 	is_int(put(META_NO_OP, 0, &ctl), 0, "no op");
-	is_int(meta_apply(&image, (struct span){ "\1\176\0", 3 }, offset++, 1), 1, "an unknown type is passed over");
-	is_int(meta_apply(&image, (struct span){ "\2\2\0", 3 }, offset++, 1), -1, "a bad frame version");
+	is_int(meta_apply(&image, (struct span){ "\1\176\0", 3 }, offset++, 1), 1,
+	       "an unknown type is passed over");
+	is_int(meta_apply(&image, (struct span){ "\2\2\0", 3 }, offset++, 1), -1,
+	       "a bad frame version");
 }
 
 static void test_round_trip(void)
@@ -231,12 +240,14 @@ static void test_round_trip(void)
 	a.into = &copy;
 	is_int(meta_image_records(&image, add, &a), 0, "records of the image");
 	is_int(meta_image_records(&copy, add, &b), 0, "records of the copy");
-	ok(a.n == 13 && b.n == a.n && a.sum == b.sum, "%d records, %d of the copy, the same", a.n, b.n);
+	ok(a.n == 13 && b.n == a.n && a.sum == b.sum, "%d records, %d of the copy, the same", a.n,
+	   b.n);
 	meta_image_free(&copy);
 	wire_init(&wire_remove_topic_record, &r);
 	r.topic_id = id_of(1);
 	is_int(put(META_REMOVE_TOPIC, 0, &r), 0, "topic removed");
-	ok(!meta_topic_named(&image, span_of("orders")) && !meta_configs_of(&image, META_TOPIC, span_of("orders")),
+	ok(!meta_topic_named(&image, span_of("orders"))
+		   && !meta_configs_of(&image, META_TOPIC, span_of("orders")),
 	   "its configs too");
 }
 
@@ -259,12 +270,13 @@ static void batch(struct buf *b, int64_t base, const int *types, int n)
 		if (types[i] >= 100) {
 			meta_record_encode(&value, META_TOPIC_RECORD, 0, &t);
 		} else {
-			struct begin_transaction_record none;   /* the largest of the three */
+			struct begin_transaction_record none; /* the largest of the three */
 
 			wire_init(meta_record_wire(types[i]), &none);
 			meta_record_encode(&value, types[i], 0, &none);
 		}
-		batch_add(&w, 1000, SPAN_NULL, (struct span){ (const char *)value.p, (int32_t)value.n }, NULL, 0);
+		batch_add(&w, 1000, SPAN_NULL,
+			  (struct span){ (const char *)value.p, (int32_t)value.n }, NULL, 0);
 	}
 	batch_end(&w);
 	buf_free(&value);
@@ -290,19 +302,22 @@ static void test_transactions(void)
 	batch(&b, 4, (int[]){ 104 }, 1);
 	is_int(meta_load(&l, b.p, b.n, 0, NULL), b.n, "three batches");
 	is_int(batches_seen, 1, "one took effect");
-	ok(meta_topic_named(&m, span_of("t2")) && !meta_topic_named(&m, span_of("t3")), "a transaction waits");
+	ok(meta_topic_named(&m, span_of("t2")) && !meta_topic_named(&m, span_of("t3")),
+	   "a transaction waits");
 	is_int(m.offset, 1, "applied up to before it");
 	is_int(l.end, 5, "read up to here");
 	b.n = 0;
 	batch(&b, 5, (int[]){ META_END_TRANSACTION, 105 }, 2);
 	is_int(meta_load(&l, b.p, b.n, 5, NULL), b.n, "its end");
 	ok(meta_topic_named(&m, span_of("t3")) && meta_topic_named(&m, span_of("t4"))
-	   && meta_topic_named(&m, span_of("t5")), "all of it took effect");
+		   && meta_topic_named(&m, span_of("t5")),
+	   "all of it took effect");
 	is_int(m.offset, 6, "applied up to here");
 	b.n = 0;
 	batch(&b, 7, (int[]){ META_BEGIN_TRANSACTION, 106, META_ABORT_TRANSACTION, 107 }, 4);
 	is_int(meta_load(&l, b.p, b.n, 5, NULL), b.n, "an aborted one");
-	ok(!meta_topic_named(&m, span_of("t6")) && meta_topic_named(&m, span_of("t7")), "none of it took effect");
+	ok(!meta_topic_named(&m, span_of("t6")) && meta_topic_named(&m, span_of("t7")),
+	   "none of it took effect");
 	is_int(meta_load(&l, b.p, b.n - 1, 7, NULL), 0, "a batch cut short is left");
 	b.p[b.n - 1] ^= 1;
 	is_int(meta_load(&l, b.p, b.n, 7, NULL), -1, "a bad crc");

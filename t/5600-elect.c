@@ -16,12 +16,15 @@ static void test_topics(void)
 	is_int(elect_create("first", 3, 1, true), 0, "validate only");
 	ok(!topic("first"), "makes nothing");
 	is_int(elect_create("first", 3, 1, false), 0, "create");
-	ok(topic("first") && topic("first")->partitions_n == 3, "and read it back at once: the answer waited for us");
+	ok(topic("first") && topic("first")->partitions_n == 3,
+	   "and read it back at once: the answer waited for us");
 	is_int(elect_create("first", 3, 1, false), WIRE_TOPIC_ALREADY_EXISTS, "again");
 	is_int(elect_create("defaults", -1, -1, false), 0, "defaults");
 	is_int(topic("defaults")->partitions_n, 1, "num.partitions");
-	is_int(elect_create("two", 1, 2, false), WIRE_INVALID_REPLICATION_FACTOR, "too many replicas");
-	is_int(elect_create("bad/name", 1, 1, false), WIRE_INVALID_TOPIC_EXCEPTION, "no topic name");
+	is_int(elect_create("two", 1, 2, false), WIRE_INVALID_REPLICATION_FACTOR,
+	       "too many replicas");
+	is_int(elect_create("bad/name", 1, 1, false), WIRE_INVALID_TOPIC_EXCEPTION,
+	       "no topic name");
 	wire_init(&wire_describe_quorum_request, &q);
 	wire_init(&wire_describe_quorum_request_topic_data, &t);
 	wire_init(&wire_describe_quorum_request_partition_data, &p);
@@ -33,7 +36,8 @@ static void test_topics(void)
 	is_int(elect_call(55, 2, &q, &r), 0, "describe quorum");
 	ok(r.error_code == 0 && r.topics[0].partitions[0].leader_id == 1, "we lead");
 	ok(r.topics[0].partitions[0].high_watermark > 5
-	   && r.topics[0].partitions[0].current_voters[0].log_end_offset == r.topics[0].partitions[0].high_watermark,
+		   && r.topics[0].partitions[0].current_voters[0].log_end_offset
+			      == r.topics[0].partitions[0].high_watermark,
 	   "all is committed");
 	ok(r.nodes_n == 1 && r.nodes[0].listeners_n == 1, "with its listener");
 }
@@ -42,7 +46,8 @@ static void test_leaders(void)
 {
 	struct meta_partition *p = meta_partition(topic("first"), 2);
 
-	ok(p && p->leader == 1 && p->leader_epoch == 0 && p->isr_n == 1 && p->directories_n == 1, "partition");
+	ok(p && p->leader == 1 && p->leader_epoch == 0 && p->isr_n == 1 && p->directories_n == 1,
+	   "partition");
 }
 
 static bool fenced(void *arg)
@@ -87,10 +92,12 @@ static void test_leases(void)
 	ok(elect_until(fenced, NULL, 6000), "one is stopped: fenced");
 	p = meta_partition(topic("first"), 2);
 	ok(p->leader == -1 && p->leader_epoch == 1 && p->isr_n == 1, "no leader, the ISR stays");
-	is_int(elect_create("meanwhile", 1, 1, false), WIRE_INVALID_REPLICATION_FACTOR, "no topic meanwhile");
+	is_int(elect_create("meanwhile", 1, 1, false), WIRE_INVALID_REPLICATION_FACTOR,
+	       "no topic meanwhile");
 	kill(child, SIGCONT);
 	ok(elect_until(elect_is_unfenced, NULL, 6000), "it goes on: unfenced");
-	ok(elect_until(leads, NULL, 1000) && meta_partition(topic("first"), 2)->leader_epoch == 2, "and leads again");
+	ok(elect_until(leads, NULL, 1000) && meta_partition(topic("first"), 2)->leader_epoch == 2,
+	   "and leads again");
 	kill(child, SIGKILL);
 	waitpid(child, &status, 0);
 	ok(elect_until(fenced, NULL, 6000), "one is gone: fenced");
@@ -110,7 +117,8 @@ static void test_restarts(void)
 	ok(elect_spawn(), "starts again");
 	ok(elect_until(elect_is_unfenced, NULL, 5000), "logserve is not missed any more: unfenced");
 	leader_epoch = meta_partition(topic("first"), 0)->leader_epoch;
-	is_int(meta_broker(meta_follow_image(elect_serve_follow), 1)->epoch, epoch, "the same incarnation, the same epoch");
+	is_int(meta_broker(meta_follow_image(elect_serve_follow), 1)->epoch, epoch,
+	       "the same incarnation, the same epoch");
 	elect_end(SIGKILL);
 	ok(elect_spawn(), "starts after kill -9");
 	is_int(elect_create("after", 1, 1, false), 0, "and serves at once");
@@ -121,7 +129,8 @@ static void test_restarts(void)
 	ok(elect_until(new_epoch, &epoch, 3000), "registers anew");
 	ok(elect_until(elect_is_unfenced, NULL, 3000), "unfenced");
 	ok(elect_until(leads, NULL, 1000), "it leads");
-	is_int(meta_partition(topic("first"), 0)->leader_epoch, leader_epoch + 2, "in another leader epoch");
+	is_int(meta_partition(topic("first"), 0)->leader_epoch, leader_epoch + 2,
+	       "in another leader epoch");
 }
 
 int main(void)
@@ -132,13 +141,15 @@ int main(void)
 	elect_directory("5600-elect", 20540);
 	ok(elect_spawn(), "elect starts on an empty directory");
 	elect_connect(true);
-	ok(elect_until(elect_is_unfenced, NULL, 3000), "the broker is unfenced when both programs have caught up");
+	ok(elect_until(elect_is_unfenced, NULL, 3000),
+	   "the broker is unfenced when both programs have caught up");
 	test_topics();
 	test_leaders();
 	test_leases();
 	test_restarts();
 	wire_init(&wire_fetch_request, &none);
-	is_int(elect_call_on(WIRE_BROKER, 1, 17, &none, &r, 3000), 1, "no Fetch on the clients' listener");
+	is_int(elect_call_on(WIRE_BROKER, 1, 17, &none, &r, 3000), 1,
+	       "no Fetch on the clients' listener");
 	is_int(elect_end(SIGTERM), 0, "a clean end");
 	return done_testing();
 }

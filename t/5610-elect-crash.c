@@ -1,5 +1,6 @@
-/* elect is killed at random moments while topics are made: nothing that was acknowledged is lost. With $ELECT_DIR the node's
- * directory is left there; $TOPICS is how many topics to make, $KILLS how many kills. */
+/* elect is killed at random moments while topics are made: nothing that was acknowledged is lost.
+ * With $ELECT_DIR the node's directory is left there; $TOPICS is how many topics to make, $KILLS
+ * how many kills. */
 #include "elect.h"
 
 static int topics_n = 60, kills = 12;
@@ -35,7 +36,9 @@ static void make(int i, struct killer *k)
 			k->fired = false;
 			elect_end(SIGKILL);
 			must(elect_spawn(), "elect does not start again");
-			must(elect_until(settled, NULL, 5000) && elect_until(elect_is_unfenced, NULL, 5000), "not unfenced");
+			must(elect_until(settled, NULL, 5000)
+				     && elect_until(elect_is_unfenced, NULL, 5000),
+			     "not unfenced");
 		}
 	}
 }
@@ -75,18 +78,21 @@ int main(void)
 	ok(elect_until(elect_is_unfenced, NULL, 5000), "unfenced");
 	for (int i = 0; i < topics_n; i++) {
 		if (kills > 0 && (int)tap_random((uint64_t)topics_n) < kills * 2) {
-			port_timer_set(elect_loop, &k.timer, port_now_ms() + (int64_t)tap_random(4));
+			port_timer_set(elect_loop, &k.timer,
+				       port_now_ms() + (int64_t)tap_random(4));
 			kills--;
 		}
 		make(i, &k);
 	}
 	port_timer_stop(elect_loop, &k.timer);
-	ok(elect_until(all_there, meta_follow_image(elect_serve_follow), 5000), "every topic is there, whole");
+	ok(elect_until(all_there, meta_follow_image(elect_serve_follow), 5000),
+	   "every topic is there, whole");
 	elect_end(SIGKILL);
 	ok(elect_spawn(), "starts after the last kill");
 	elect_serve_follow = NULL;
 	elect_connect(true);
-	ok(elect_until(all_there, meta_follow_image(elect_serve_follow), 5000), "and to one who reads the log anew");
+	ok(elect_until(all_there, meta_follow_image(elect_serve_follow), 5000),
+	   "and to one who reads the log anew");
 	if (getenv("STOP"))
 		is_int(elect_end(SIGTERM), 0, "a clean end");
 	else

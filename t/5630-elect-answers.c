@@ -1,5 +1,6 @@
-/* Requests that the controller refuses or takes, and what it says: one line each. With $APACHE=HOST:PORT they go to a Kafka broker
- * there instead, with $ANSWERS the lines go to that file: 5631-elect-answers.t compares the two. */
+/* Requests that the controller refuses or takes, and what it says: one line each. With
+ * $APACHE=HOST:PORT they go to a Kafka broker there instead, with $ANSWERS the lines go to that
+ * file: 5631-elect-answers.t compares the two. */
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -48,7 +49,8 @@ static void ask(int key, int version, const void *request, void *response)
 		return;
 	}
 	must(buf_add32(&b, 0) == 0 && wire_request_header(&b, key, version, 5, span_of("test")) == 0
-	     && wire_encode(api->request, version, request, &b, NULL) == 0, "encode");
+		     && wire_encode(api->request, version, request, &b, NULL) == 0,
+	     "encode");
 	put32(b.p, (uint32_t)b.n - 4);
 	must(write(apache, b.p, b.n) == (ssize_t)b.n, "write");
 	buf_free(&b);
@@ -59,14 +61,17 @@ static void ask(int key, int version, const void *request, void *response)
 	kept.n = get32(size);
 	head = wire_response_parse(key, version, kept.p, kept.n, &id);
 	arena_reset(&elect_arena);
-	must(head > 0 && wire_decode(api->response, version, kept.p + head, kept.n - (size_t)head, &elect_arena, response) > 0,
+	must(head > 0
+		     && wire_decode(api->response, version, kept.p + head, kept.n - (size_t)head,
+				    &elect_arena, response)
+				> 0,
 	     "decode");
 }
 
 static void say(const char *what, int code, struct span message)
 {
 	fprintf(out, "%s: %s: %.*s\n", what, wire_error_name(code), message.n < 0 ? 1 : message.n,
-	        message.n < 0 ? "-" : message.p);
+		message.n < 0 ? "-" : message.p);
 }
 
 /* --- CreateTopics --- */
@@ -74,8 +79,8 @@ static void say(const char *what, int code, struct span message)
 struct assignment {
 	int32_t index, brokers[3], n;
 };
-static void create(const char *what, const char *name, int partitions, int factor, const struct assignment *as, int as_n,
-                   const char *key, const char *value)
+static void create(const char *what, const char *name, int partitions, int factor,
+		   const struct assignment *as, int as_n, const char *key, const char *value)
 {
 	struct create_topics_request q;
 	struct create_topics_request_creatable_topic t;
@@ -109,12 +114,15 @@ static void create(const char *what, const char *name, int partitions, int facto
 	ask(19, 7, &q, &r);
 	say(what, r.topics[0].error_code, r.topics[0].error_message);
 	if (!r.topics[0].error_code) {
-		fprintf(out, "  partitions %d, replicas %d\n", r.topics[0].num_partitions, r.topics[0].replication_factor);
+		fprintf(out, "  partitions %d, replicas %d\n", r.topics[0].num_partitions,
+			r.topics[0].replication_factor);
 		for (int i = 0; i < r.topics[0].configs_n; i++)
-			fprintf(out, "  %.*s=%.*s source %d%s%s\n", r.topics[0].configs[i].name.n, r.topics[0].configs[i].name.p,
-			        r.topics[0].configs[i].value.n, r.topics[0].configs[i].value.p,
-			        r.topics[0].configs[i].config_source, r.topics[0].configs[i].read_only ? " read-only" : "",
-			        r.topics[0].configs[i].is_sensitive ? " sensitive" : "");
+			fprintf(out, "  %.*s=%.*s source %d%s%s\n", r.topics[0].configs[i].name.n,
+				r.topics[0].configs[i].name.p, r.topics[0].configs[i].value.n,
+				r.topics[0].configs[i].value.p,
+				r.topics[0].configs[i].config_source,
+				r.topics[0].configs[i].read_only ? " read-only" : "",
+				r.topics[0].configs[i].is_sensitive ? " sensitive" : "");
 	}
 }
 
@@ -138,16 +146,23 @@ static void create_cases(void)
 	create("negative replicas", "p0", 1, -2, NULL, 0, NULL, NULL);
 	create("too many replicas", "p0", 1, 2, NULL, 0, NULL, NULL);
 	create("too many partitions", "p0", 10001, 1, NULL, 0, NULL, NULL);
-	create("by hand", "hand", -1, -1, (struct assignment[]){ { 0, { 1 }, 1 }, { 1, { 1 }, 1 } }, 2, NULL, NULL);
-	create("by hand out of order", "order", -1, -1, (struct assignment[]){ { 1, { 1 }, 1 }, { 0, { 1 }, 1 } }, 2, NULL,
+	create("by hand", "hand", -1, -1, (struct assignment[]){ { 0, { 1 }, 1 }, { 1, { 1 }, 1 } },
+	       2, NULL, NULL);
+	create("by hand out of order", "order", -1, -1,
+	       (struct assignment[]){ { 1, { 1 }, 1 }, { 0, { 1 }, 1 } }, 2, NULL, NULL);
+	create("by hand and factor", "h", -1, 1, (struct assignment[]){ { 0, { 1 }, 1 } }, 1, NULL,
 	       NULL);
-	create("by hand and factor", "h", -1, 1, (struct assignment[]){ { 0, { 1 }, 1 } }, 1, NULL, NULL);
-	create("by hand and partitions", "h", 1, -1, (struct assignment[]){ { 0, { 1 }, 1 } }, 1, NULL, NULL);
-	create("twice", "h", -1, -1, (struct assignment[]){ { 0, { 1 }, 1 }, { 0, { 1 }, 1 } }, 2, NULL, NULL);
-	create("hole", "h", -1, -1, (struct assignment[]){ { 0, { 1 }, 1 }, { 2, { 1 }, 1 } }, 2, NULL, NULL);
+	create("by hand and partitions", "h", 1, -1, (struct assignment[]){ { 0, { 1 }, 1 } }, 1,
+	       NULL, NULL);
+	create("twice", "h", -1, -1, (struct assignment[]){ { 0, { 1 }, 1 }, { 0, { 1 }, 1 } }, 2,
+	       NULL, NULL);
+	create("hole", "h", -1, -1, (struct assignment[]){ { 0, { 1 }, 1 }, { 2, { 1 }, 1 } }, 2,
+	       NULL, NULL);
 	create("no broker", "h", -1, -1, (struct assignment[]){ { 0, { 1 }, 0 } }, 1, NULL, NULL);
-	create("unknown broker", "h", -1, -1, (struct assignment[]){ { 0, { 9 }, 1 } }, 1, NULL, NULL);
-	create("broker twice", "h", -1, -1, (struct assignment[]){ { 0, { 1, 1 }, 2 } }, 1, NULL, NULL);
+	create("unknown broker", "h", -1, -1, (struct assignment[]){ { 0, { 9 }, 1 } }, 1, NULL,
+	       NULL);
+	create("broker twice", "h", -1, -1, (struct assignment[]){ { 0, { 1, 1 }, 2 } }, 1, NULL,
+	       NULL);
 	create("unknown config", "c", 1, 1, NULL, 0, "no.such", "1");
 	create("null config", "c", 1, 1, NULL, 0, "retention.ms", NULL);
 	create("not a number", "c", 1, 1, NULL, 0, "retention.ms", "x");
@@ -206,7 +221,8 @@ static void grow_cases(void)
 
 /* --- configs --- */
 
-static void alter(const char *what, int type, const char *name, int op, const char *key, const char *value)
+static void alter(const char *what, int type, const char *name, int op, const char *key,
+		  const char *value)
 {
 	struct incremental_alter_configs_request q;
 	struct incremental_alter_configs_request_alter_configs_resource t;
@@ -229,7 +245,8 @@ static void alter(const char *what, int type, const char *name, int op, const ch
 	say(what, r.responses[0].error_code, r.responses[0].error_message);
 }
 
-static void alter_legacy(const char *what, int type, const char *name, const char *key, const char *value)
+static void alter_legacy(const char *what, int type, const char *name, const char *key,
+			 const char *value)
 {
 	struct alter_configs_request q;
 	struct alter_configs_request_alter_configs_resource t;
@@ -283,7 +300,7 @@ static void config_cases(void)
 
 /* --- DeleteTopics --- */
 
-static void delete(const char *what, const char *name, const struct uuid *id)
+static void delete (const char *what, const char *name, const struct uuid *id)
 {
 	struct delete_topics_request q;
 	struct delete_topics_request_delete_topic_state t;
@@ -304,12 +321,12 @@ static void delete_cases(void)
 {
 	struct uuid some = { { 1, 2, 3 } };
 
-	delete("delete nothing", "nothing", &uuid_zero);
-	delete("delete an unknown id", NULL, &some);
-	delete("delete by both", "plain", &some);
-	delete("delete by neither", NULL, &uuid_zero);
-	delete("delete", "plain", &uuid_zero);
-	delete("delete again", "plain", &uuid_zero);
+	delete ("delete nothing", "nothing", &uuid_zero);
+	delete ("delete an unknown id", NULL, &some);
+	delete ("delete by both", "plain", &some);
+	delete ("delete by neither", NULL, &uuid_zero);
+	delete ("delete", "plain", &uuid_zero);
+	delete ("delete again", "plain", &uuid_zero);
 	create("the name again", "plain", 1, 1, NULL, 0, NULL, NULL);
 }
 

@@ -1,4 +1,5 @@
-/* For tests of elect: a node directory, elect as a child on it, followers that hold its leases, and calls over its port. */
+/* For tests of elect: a node directory, elect as a child on it, followers that hold its leases, and
+ * calls over its port. */
 #ifndef T_ELECT_H
 #define T_ELECT_H
 #include <errno.h>
@@ -39,7 +40,8 @@ TAP_FN void write_file(const char *name, const char *text)
 	must(f && fputs(text, f) >= 0 && fclose(f) == 0, name);
 }
 
-/* Makes build/tmp/NAME.PID, or uses $ELECT_DIR, as a node's directory and goes there. port: of the listener for clients. */
+/* Makes build/tmp/NAME.PID, or uses $ELECT_DIR, as a node's directory and goes there. port: of the
+ * listener for clients. */
 TAP_FN void elect_directory(const char *name, int port)
 {
 	char text[512], cluster[UUID_TEXT], directory[UUID_TEXT];
@@ -57,13 +59,15 @@ TAP_FN void elect_directory(const char *name, int port)
 	mkdir("run", 0777);
 	if (access("log/meta.properties", F_OK) < 0) {
 		must(uuid_random(&a) == 0 && uuid_random(&b) == 0, "uuid");
-		snprintf(text, sizeof text, "version=1\ncluster.id=%s\nnode.id=1\ndirectory.id=%s\n", uuid_text(&a, cluster),
-		         uuid_text(&b, directory));
+		snprintf(text, sizeof text,
+			 "version=1\ncluster.id=%s\nnode.id=1\ndirectory.id=%s\n",
+			 uuid_text(&a, cluster), uuid_text(&b, directory));
 		write_file("log/meta.properties", text);
 	}
 	setenv("node.id", "1", 1);
 	setenv("controller.listener.names", "CONTROLLER", 1);
-	snprintf(text, sizeof text, "PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", port, port + 1);
+	snprintf(text, sizeof text, "PLAINTEXT://127.0.0.1:%d,CONTROLLER://127.0.0.1:%d", port,
+		 port + 1);
 	setenv("listeners", text, 1);
 	snprintf(text, sizeof text, "PLAINTEXT://127.0.0.1:%d", port);
 	setenv("advertised.listeners", text, 1);
@@ -112,8 +116,10 @@ TAP_FN void elect_connect(bool leases)
 
 	elect_loop = port_loop_new();
 	if (leases) {
-		elect_append_follow = meta_follow_new(elect_loop, "run/elect", "logappend", &ops, NULL);
-		elect_serve_follow = meta_follow_new(elect_loop, "run/elect", "metaserve", &ops, NULL);
+		elect_append_follow =
+			meta_follow_new(elect_loop, "run/elect", "logappend", &ops, NULL);
+		elect_serve_follow =
+			meta_follow_new(elect_loop, "run/elect", "metaserve", &ops, NULL);
 	}
 	elect_client = port_dial(elect_loop, "run/elect", "test", -1, &none, NULL);
 	must(elect_client, "port_dial");
@@ -132,7 +138,8 @@ TAP_FN bool elect_until(bool (*done)(void *arg), void *arg, int ms)
 	while (!done(arg)) {
 		if (port_now_ms() >= end)
 			return false;
-		port_timer_set(elect_loop, &timer, port_now_ms() + 20 < end ? port_now_ms() + 20 : end);
+		port_timer_set(elect_loop, &timer,
+			       port_now_ms() + 20 < end ? port_now_ms() + 20 : end);
 		must(port_turn(elect_loop) == 0, "port_turn");
 	}
 	return true;
@@ -173,7 +180,8 @@ TAP_FN bool elect_replied(void *arg)
 }
 
 /* One call. 0 and *response (in elect_arena, valid until the next call); 1 closed; -1 failed. */
-TAP_FN int elect_call_on(int listener, int key, int version, const void *request, void *response, int ms)
+TAP_FN int elect_call_on(int listener, int key, int version, const void *request, void *response,
+			 int ms)
 {
 	static struct buf kept;
 	const struct wire_api *api = wire_api(key);
@@ -184,8 +192,10 @@ TAP_FN int elect_call_on(int listener, int key, int version, const void *request
 
 	must(wire_request_header(&b, key, version, 77, span_of("test")) == 0, "header");
 	must(wire_encode(api->request, version, request, &b, NULL) == 0, "encode");
-	must(port_ask(elect_client, (uint8_t)listener, span_of(""), span_of(""), b.p, b.n, port_now_ms() + ms, elect_on_reply,
-	              &r) == 0, "port_ask");
+	must(port_ask(elect_client, (uint8_t)listener, span_of(""), span_of(""), b.p, b.n,
+		      port_now_ms() + ms, elect_on_reply, &r)
+		     == 0,
+	     "port_ask");
 	buf_free(&b);
 	must(elect_until(elect_replied, &r, ms + 5000), "no reply");
 	buf_free(&kept);
@@ -197,8 +207,10 @@ TAP_FN int elect_call_on(int listener, int key, int version, const void *request
 	head = wire_response_parse(key, version, kept.p, kept.n, &id);
 	must(head > 0 && id == 77, "response header");
 	arena_reset(&elect_arena);
-	must(wire_decode(api->response, version, kept.p + head, kept.n - (size_t)head, &elect_arena, response)
-	     == (int64_t)(kept.n - (size_t)head), "decode");
+	must(wire_decode(api->response, version, kept.p + head, kept.n - (size_t)head, &elect_arena,
+			 response)
+		     == (int64_t)(kept.n - (size_t)head),
+	     "decode");
 	return 0;
 }
 

@@ -75,7 +75,8 @@ static int64_t lost_at(const struct agent *a, const struct lease *l)
 	return l->open > 0 ? INT64_MAX : l->heard_ms + a->session_ms / 3;
 }
 
-enum agent_action agent_next(const struct agent *a, int64_t now_ms, struct agent_heartbeat *h, int64_t *wake_ms)
+enum agent_action agent_next(const struct agent *a, int64_t now_ms, struct agent_heartbeat *h,
+			     int64_t *wake_ms)
 {
 	bool lost = false, ready = true;
 

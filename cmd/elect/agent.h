@@ -1,8 +1,10 @@
-/* The agent step: this broker's life as the cluster sees it, out of the leases of the programs that make it a broker.
+/* The agent step: this broker's life as the cluster sees it, out of the leases of the programs that
+ * make it a broker.
  *
- * A program's lease is its poll of the metadata log: the fetch offset says what it has applied, and that it polls says it lives. The
- * broker is registered once, unfenced when all that must be there have caught up, fenced when one is silent or gone for a third of a
- * session. No clock, socket or disk: the caller brings events and does what agent_next asks for.
+ * A program's lease is its poll of the metadata log: the fetch offset says what it has applied, and
+ * that it polls says it lives. The broker is registered once, unfenced when all that must be there
+ * have caught up, fenced when one is silent or gone for a third of a session. No clock, socket or
+ * disk: the caller brings events and does what agent_next asks for.
  */
 #ifndef ELECT_AGENT_H
 #define ELECT_AGENT_H
@@ -14,35 +16,38 @@
 enum { LEASES = 3 };
 struct lease {
 	const char *name;
-	bool needed;           /* else it counts from its first poll on */
+	bool needed; /* else it counts from its first poll on */
 	bool seen;
-	int open;              /* polls that wait for an answer */
-	int64_t next;          /* fetch offset: everything below is applied */
-	int64_t heard_ms;      /* last sign of life */
+	int open;	  /* polls that wait for an answer */
+	int64_t next;	  /* fetch offset: everything below is applied */
+	int64_t heard_ms; /* last sign of life */
 };
 struct agent {
 	struct lease leases[LEASES];
 	int64_t session_ms, heartbeat_ms;
 	bool registered, fenced;
-	int64_t epoch;         /* broker epoch */
-	int64_t beat_ms;       /* when the next heartbeat is due */
+	int64_t epoch;	 /* broker epoch */
+	int64_t beat_ms; /* when the next heartbeat is due */
 };
 
 enum agent_action { AGENT_NOTHING, AGENT_REGISTER, AGENT_HEARTBEAT };
 struct agent_heartbeat {
 	bool want_fence;
-	int64_t offset;        /* applied by all */
+	int64_t offset; /* applied by all */
 };
 
 void agent_init(struct agent *a, int64_t session_ms, int64_t heartbeat_ms, int64_t now_ms);
-struct lease *agent_lease(struct agent *a, struct span name);   /* NULL: that program holds none */
+struct lease *agent_lease(struct agent *a, struct span name); /* NULL: that program holds none */
 void agent_polled(struct lease *l, int64_t next, int64_t now_ms);
-void agent_answered(struct lease *l, int64_t now_ms);           /* a poll was answered, or withdrawn */
+void agent_answered(struct lease *l, int64_t now_ms); /* a poll was answered, or withdrawn */
 void agent_registered(struct agent *a, int64_t epoch, bool fenced, int64_t now_ms);
 void agent_beaten(struct agent *a, bool fenced, int64_t now_ms);
-void agent_refused(struct agent *a, int64_t now_ms);            /* the controller knows us no more, or not yet */
-/* What is to be done now; ask again after it was done. *wake_ms: when to ask again at the latest. */
-enum agent_action agent_next(const struct agent *a, int64_t now_ms, struct agent_heartbeat *h, int64_t *wake_ms);
+void agent_refused(struct agent *a,
+		   int64_t now_ms); /* the controller knows us no more, or not yet */
+/* What is to be done now; ask again after it was done. *wake_ms: when to ask again at the latest.
+ */
+enum agent_action agent_next(const struct agent *a, int64_t now_ms, struct agent_heartbeat *h,
+			     int64_t *wake_ms);
 /* Has every program that is there applied everything below `end`? */
 bool agent_applied(const struct agent *a, int64_t end, int64_t now_ms);
 #endif

@@ -13,7 +13,7 @@ enum { BATCH_BYTES = 1 << 20, BATCH_RECORDS = 10000, TRANSACTIONS = 13 };
 /* One record value, u32 length first, of a message without fields of its own. */
 static void put_bound(struct buf *b, int type, const char *name)
 {
-	struct begin_transaction_record r;      /* has the room of the others */
+	struct begin_transaction_record r; /* has the room of the others */
 	size_t at = b->n;
 
 	wire_init(meta_record_wire(type), &r);
@@ -33,7 +33,8 @@ static void append_batch(struct elect *e, const struct buf *values)
 		strerr_diefu1sys(111, "apply a record to the image");
 }
 
-/* More than a batch may hold goes in several, bounded by a transaction: all of it counts, or nothing. */
+/* More than a batch may hold goes in several, bounded by a transaction: all of it counts, or
+ * nothing. */
 static void append_in_transaction(struct elect *e, const struct buf *values)
 {
 	struct buf part = { 0 };
@@ -84,7 +85,8 @@ void elect_commit(struct elect *e)
 
 void elect_snapshot(struct elect *e, int64_t now_ms)
 {
-	int64_t end = e->quorum.high_watermark, every_ms = setting(e, "metadata.log.max.snapshot.interval.ms");
+	int64_t end = e->quorum.high_watermark,
+		every_ms = setting(e, "metadata.log.max.snapshot.interval.ms");
 	struct snapshot_id id = { end, e->load.epoch };
 
 	if (end <= e->snapshot_end || e->load.in_transaction || end != log_end(e->store.log))
@@ -92,9 +94,11 @@ void elect_snapshot(struct elect *e, int64_t now_ms)
 	if (e->snapshot_bytes < setting(e, "metadata.log.max.record.bytes.between.snapshots")
 	    && (every_ms == 0 || now_ms - e->snapshot_ms < every_ms))
 		return;
-	if (store_snapshot_write(&e->store, id, &e->image, e->load.timestamp, wall_ms(), &e->voters) < 0
-	    || store_trim(&e->store, setting(e, "metadata.max.retention.bytes"), setting(e, "metadata.max.retention.ms"),
-	                  wall_ms()) < 0)
+	if (store_snapshot_write(&e->store, id, &e->image, e->load.timestamp, wall_ms(), &e->voters)
+		    < 0
+	    || store_trim(&e->store, setting(e, "metadata.max.retention.bytes"),
+			  setting(e, "metadata.max.retention.ms"), wall_ms())
+		       < 0)
 		die_store(e);
 	e->snapshot_end = end;
 	e->snapshot_ms = now_ms;

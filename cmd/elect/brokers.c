@@ -25,7 +25,9 @@ struct session *session_of(struct controller *c, int32_t id)
 	if (c->sessions_n == SESSIONS_MAX)
 		return NULL;
 	s = &c->sessions[c->sessions_n++];
-	*s = (struct session){ .id = id, .epoch = -1, .seen_ms = INT64_MIN, .offset = -1, .shutdown_offset = -1 };
+	*s = (struct session){
+		.id = id, .epoch = -1, .seen_ms = INT64_MIN, .offset = -1, .shutdown_offset = -1
+	};
 	return s;
 }
 
@@ -34,14 +36,18 @@ struct fault broker_epoch_fault(struct operation *op, int32_t id, int64_t epoch)
 	const struct meta_broker *b = meta_broker(op->c->image, id);
 
 	if (!b)
-		return fault(op, WIRE_STALE_BROKER_EPOCH, "No broker registration found for broker id %d", id);
+		return fault(op, WIRE_STALE_BROKER_EPOCH,
+			     "No broker registration found for broker id %d", id);
 	if (b->epoch != epoch)
-		return fault(op, WIRE_STALE_BROKER_EPOCH, "Expected broker epoch %lld for broker %d, but got broker epoch "
-		             "%lld", (long long)b->epoch, id, (long long)epoch);
+		return fault(op, WIRE_STALE_BROKER_EPOCH,
+			     "Expected broker epoch %lld for broker %d, but got broker epoch "
+			     "%lld",
+			     (long long)b->epoch, id, (long long)epoch);
 	return GOOD;
 }
 
-static void broker_change(struct operation *op, const struct meta_broker *b, int8_t fenced, bool shutdown)
+static void broker_change(struct operation *op, const struct meta_broker *b, int8_t fenced,
+			  bool shutdown)
 {
 	struct broker_registration_change_record r;
 
@@ -69,7 +75,8 @@ static void unfence_broker(struct operation *op, const struct meta_broker *b)
 
 static int64_t session_ms(const struct operation *op)
 {
-	return meta_config_int(op->c->image, op->c->settings->node.id, NULL, "broker.session.timeout.ms");
+	return meta_config_int(op->c->image, op->c->settings->node.id, NULL,
+			       "broker.session.timeout.ms");
 }
 
 static bool session_valid(const struct operation *op, const struct session *s)
@@ -77,7 +84,8 @@ static bool session_valid(const struct operation *op, const struct session *s)
 	return s && s->seen_ms != INT64_MIN && op->now_ms - s->seen_ms < session_ms(op);
 }
 
-static bool same_directory(const struct meta_broker *b, const struct broker_registration_request *in)
+static bool same_directory(const struct meta_broker *b,
+			   const struct broker_registration_request *in)
 {
 	for (int32_t i = 0; i < b->log_dirs_n; i++)
 		for (int32_t j = 0; j < in->log_dirs_n; j++)
@@ -86,7 +94,8 @@ static bool same_directory(const struct meta_broker *b, const struct broker_regi
 	return false;
 }
 
-static struct fault check_directories(struct operation *op, const struct broker_registration_request *in)
+static struct fault check_directories(struct operation *op,
+				      const struct broker_registration_request *in)
 {
 	const struct meta_broker *b;
 	size_t at = 0;
@@ -95,20 +104,26 @@ static struct fault check_directories(struct operation *op, const struct broker_
 		return fault(op, WIRE_INVALID_REGISTRATION, "No directories specified in request");
 	for (int32_t i = 0; i < in->log_dirs_n; i++) {
 		if (!memcmp(in->log_dirs[i].b, uuid_zero.b, 15) && in->log_dirs[i].b[15] < 100)
-			return fault(op, WIRE_INVALID_REGISTRATION, "Reserved directory ID in request");
+			return fault(op, WIRE_INVALID_REGISTRATION,
+				     "Reserved directory ID in request");
 		for (int32_t j = 0; j < i; j++)
 			if (uuid_same(&in->log_dirs[i], &in->log_dirs[j]))
-				return fault(op, WIRE_INVALID_REGISTRATION, "Duplicate directory ID in request");
+				return fault(op, WIRE_INVALID_REGISTRATION,
+					     "Duplicate directory ID in request");
 	}
 	while ((b = map_next(&op->c->image->brokers, &at)))
 		if (b->id != in->broker_id && same_directory(b, in))
-			return fault(op, WIRE_INVALID_REGISTRATION,
-			             "Broker %d is already registered with one of these directories", b->id);
+			return fault(
+				op, WIRE_INVALID_REGISTRATION,
+				"Broker %d is already registered with one of these directories",
+				b->id);
 	return GOOD;
 }
 
-/* Every finalized feature must be in the range that the broker supports; one it does not name it supports at level 0. */
-static struct fault check_features(struct operation *op, const struct broker_registration_request *in)
+/* Every finalized feature must be in the range that the broker supports; one it does not name it
+ * supports at level 0. */
+static struct fault check_features(struct operation *op,
+				   const struct broker_registration_request *in)
 {
 	const struct meta_feature *f;
 	size_t at = 0;
@@ -117,7 +132,8 @@ static struct fault check_features(struct operation *op, const struct broker_reg
 	for (int32_t i = 0; i < in->features_n; i++)
 		metadata = metadata || span_is(in->features[i].name, "metadata.version");
 	if (!metadata)
-		return fault(op, WIRE_INVALID_REGISTRATION, "Request features do not contain 'metadata.version'");
+		return fault(op, WIRE_INVALID_REGISTRATION,
+			     "Request features do not contain 'metadata.version'");
 	while ((f = map_next(&op->c->image->features, &at))) {
 		int16_t min = 0, max = 0;
 
@@ -129,29 +145,37 @@ static struct fault check_features(struct operation *op, const struct broker_reg
 				max = in->features[i].max_supported_version;
 			}
 		if (f->level < min || f->level > max)
-			return fault(op, WIRE_UNSUPPORTED_VERSION, "Unable to register because the broker does not support "
-			             "finalized version %d of %s. The broker wants a version between %d and %d, inclusive.",
-			             f->level, f->name, min, max);
+			return fault(op, WIRE_UNSUPPORTED_VERSION,
+				     "Unable to register because the broker does not support "
+				     "finalized version %d of %s. The broker wants a version "
+				     "between %d and %d, inclusive.",
+				     f->level, f->name, min, max);
 	}
 	return GOOD;
 }
 
-static struct fault check_registration(struct operation *op, const struct broker_registration_request *in,
-                                       const struct meta_broker *b)
+static struct fault check_registration(struct operation *op,
+				       const struct broker_registration_request *in,
+				       const struct meta_broker *b)
 {
 	struct fault f = GOOD;
 
 	if (!span_is(in->cluster_id, op->c->settings->node.cluster_id))
-		return fault(op, WIRE_INCONSISTENT_CLUSTER_ID, "Expected cluster ID %s, but got cluster ID %.*s",
-		             op->c->settings->node.cluster_id, in->cluster_id.n, in->cluster_id.p);
-	/* A broker that comes back with the directory of its predecessor shows that this one is dead. */
+		return fault(op, WIRE_INCONSISTENT_CLUSTER_ID,
+			     "Expected cluster ID %s, but got cluster ID %.*s",
+			     op->c->settings->node.cluster_id, in->cluster_id.n, in->cluster_id.p);
+	/* A broker that comes back with the directory of its predecessor shows that this one is
+	 * dead. */
 	if (b && !uuid_same(&b->incarnation, &in->incarnation_id) && !same_directory(b, in)
 	    && session_valid(op, session_of(op->c, b->id)))
-		return fault(op, WIRE_DUPLICATE_BROKER_REGISTRATION, "Another broker is registered with that broker id. If "
-		             "the broker was recently restarted this should self-resolve once the heartbeat manager "
-		             "expires the broker's session.");
+		return fault(op, WIRE_DUPLICATE_BROKER_REGISTRATION,
+			     "Another broker is registered with that broker id. If "
+			     "the broker was recently restarted this should self-resolve once the "
+			     "heartbeat manager "
+			     "expires the broker's session.");
 	if (in->is_migrating_zk_broker)
-		return fault(op, WIRE_BROKER_ID_NOT_REGISTERED, "Controller does not support registering ZK brokers.");
+		return fault(op, WIRE_BROKER_ID_NOT_REGISTERED,
+			     "Controller does not support registering ZK brokers.");
 	if (operation_level(op) >= 17)
 		f = check_directories(op, in);
 	/* Our own node obeys features that it does not know: what they add is not used. */
@@ -161,7 +185,7 @@ static struct fault check_registration(struct operation *op, const struct broker
 }
 
 static void registration_record(struct operation *op, const struct broker_registration_request *in,
-                                const struct meta_broker *b, bool same, int64_t epoch)
+				const struct meta_broker *b, bool same, int64_t epoch)
 {
 	struct register_broker_record r;
 
@@ -203,11 +227,12 @@ static void registration_record(struct operation *op, const struct broker_regist
 /* Does the registration say nothing that b does not say? Then an amended one needs no record. */
 static bool nothing_new(const struct meta_broker *b, const struct broker_registration_request *in)
 {
-	if (b->endpoints_n != in->listeners_n || b->features_n != in->features_n || b->log_dirs_n != in->log_dirs_n
-	    || !span_same(span_of(b->rack), in->rack))
+	if (b->endpoints_n != in->listeners_n || b->features_n != in->features_n
+	    || b->log_dirs_n != in->log_dirs_n || !span_same(span_of(b->rack), in->rack))
 		return false;
 	for (int32_t i = 0; i < in->listeners_n; i++)
-		if (!span_is(in->listeners[i].name, b->endpoints[i].name) || in->listeners[i].port != b->endpoints[i].port
+		if (!span_is(in->listeners[i].name, b->endpoints[i].name)
+		    || in->listeners[i].port != b->endpoints[i].port
 		    || !span_is(in->listeners[i].host, b->endpoints[i].host)
 		    || in->listeners[i].security_protocol != b->endpoints[i].security_protocol)
 			return false;
@@ -222,7 +247,8 @@ static bool nothing_new(const struct meta_broker *b, const struct broker_registr
 	return true;
 }
 
-void register_broker(struct operation *op, const struct wire_request *q, const void *request, void *response)
+void register_broker(struct operation *op, const struct wire_request *q, const void *request,
+		     void *response)
 {
 	const struct broker_registration_request *in = request;
 	struct broker_registration_response *out = response;
@@ -237,8 +263,8 @@ void register_broker(struct operation *op, const struct wire_request *q, const v
 		out->error_code = WIRE_POLICY_VIOLATION;
 	if (out->error_code)
 		return;
-	/* The epoch is the offset of the registration itself, which is the last record: what cleans up after the predecessor
-	 * comes before it. */
+	/* The epoch is the offset of the registration itself, which is the last record: what cleans
+	 * up after the predecessor comes before it. */
 	if (same) {
 		epoch = b->epoch;
 		if (!nothing_new(b, in))
@@ -257,7 +283,8 @@ void register_broker(struct operation *op, const struct wire_request *q, const v
 
 /* --- heartbeats --- */
 
-/* The lowest offset that a broker with a session has applied: others may still send clients to what is below. */
+/* The lowest offset that a broker with a session has applied: others may still send clients to what
+ * is below. */
 static int64_t lowest_offset(const struct operation *op)
 {
 	int64_t low = INT64_MAX;
@@ -271,8 +298,9 @@ static int64_t lowest_offset(const struct operation *op)
 	return low;
 }
 
-static void heartbeat(struct operation *op, const struct broker_heartbeat_request *in, const struct meta_broker *b,
-                      struct session *s, struct broker_heartbeat_response *out)
+static void heartbeat(struct operation *op, const struct broker_heartbeat_request *in,
+		      const struct meta_broker *b, struct session *s,
+		      struct broker_heartbeat_response *out)
 {
 	bool fenced = b->fenced, leads;
 
@@ -302,7 +330,8 @@ static void heartbeat(struct operation *op, const struct broker_heartbeat_reques
 	out->is_fenced = fenced;
 }
 
-void broker_heartbeat(struct operation *op, const struct wire_request *q, const void *request, void *response)
+void broker_heartbeat(struct operation *op, const struct wire_request *q, const void *request,
+		      void *response)
 {
 	const struct broker_heartbeat_request *in = request;
 	struct broker_heartbeat_response *out = response;
@@ -331,10 +360,10 @@ void brokers_expire(struct operation *op, int64_t session_timeout_ms)
 		if (b->id == op->c->settings->node.id || b->fenced || !s)
 			continue;
 		if (s->seen_ms == INT64_MIN)
-			s->seen_ms = op->now_ms;    /* a new controller gives each a whole session */
+			s->seen_ms = op->now_ms; /* a new controller gives each a whole session */
 		else if (op->now_ms - s->seen_ms >= session_timeout_ms) {
 			fence_broker(op, b);
-			return;    /* one at a time: the next is judged by what this one changed */
+			return; /* one at a time: the next is judged by what this one changed */
 		}
 	}
 }

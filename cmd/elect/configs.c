@@ -1,4 +1,5 @@
-/* AlterConfigs, IncrementalAlterConfigs (ConfigAdminManager, ConfigurationControlManager, LogConfig.validate). */
+/* AlterConfigs, IncrementalAlterConfigs (ConfigAdminManager, ConfigurationControlManager,
+ * LogConfig.validate). */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -12,12 +13,12 @@ enum { OP_SET, OP_DELETE, OP_APPEND, OP_SUBTRACT };
 enum { VALUE_MAX = 32767 };
 
 struct change {
-	struct span key, value;    /* value null: deleted */
+	struct span key, value; /* value null: deleted */
 };
 struct target {
 	int8_t type;
 	struct span name;
-	const struct meta_configs *now;   /* NULL: none set */
+	const struct meta_configs *now; /* NULL: none set */
 	struct change *v;
 	int32_t n;
 };
@@ -64,8 +65,8 @@ static struct fault check_topic(struct operation *op, const struct target *t)
 		if (t->v[i].value.n < 0)
 			continue;
 		if (!d)
-			return fault(op, WIRE_INVALID_CONFIG, "Unknown topic config name: %.*s", t->v[i].key.n,
-			             t->v[i].key.p);
+			return fault(op, WIRE_INVALID_CONFIG, "Unknown topic config name: %.*s",
+				     t->v[i].key.n, t->v[i].key.p);
 		code = meta_config_check(d, t->v[i].value, why, sizeof why);
 		if (code)
 			return fault(op, code, "%s", why);
@@ -73,12 +74,15 @@ static struct fault check_topic(struct operation *op, const struct target *t)
 	least = effective(op, t, "min.compaction.lag.ms");
 	most = effective(op, t, "max.compaction.lag.ms");
 	if (least > most)
-		return fault(op, WIRE_INVALID_CONFIG, "conflict topic config setting min.compaction.lag.ms (%lld) > "
-		             "max.compaction.lag.ms (%lld)", (long long)least, (long long)most);
+		return fault(op, WIRE_INVALID_CONFIG,
+			     "conflict topic config setting min.compaction.lag.ms (%lld) > "
+			     "max.compaction.lag.ms (%lld)",
+			     (long long)least, (long long)most);
 	remote = becoming(t, "remote.storage.enable");
 	if (remote.n == 4 && strncasecmp(remote.p, "true", 4) == 0)
-		return fault(op, WIRE_INVALID_CONFIG, "Tiered Storage functionality is disabled in the broker. "
-		             "Topic cannot be configured with remote log storage.");
+		return fault(op, WIRE_INVALID_CONFIG,
+			     "Tiered Storage functionality is disabled in the broker. "
+			     "Topic cannot be configured with remote log storage.");
 	return GOOD;
 }
 
@@ -91,14 +95,18 @@ static struct fault check_broker(struct operation *op, const struct target *t)
 		const struct meta_config_def *d = meta_config_def(META_BROKER, c->key);
 
 		if (!d && c->value.n >= 0)
-			return fault(op, WIRE_INVALID_CONFIG, "Unknown broker config name: %.*s", c->key.n, c->key.p);
+			return fault(op, WIRE_INVALID_CONFIG, "Unknown broker config name: %.*s",
+				     c->key.n, c->key.p);
 		if (!d || c->value.n < 0)
 			continue;
 		if (d->mode == META_STATIC)
-			return fault(op, WIRE_INVALID_REQUEST, "Cannot update these configs dynamically: [%s]", d->name);
+			return fault(op, WIRE_INVALID_REQUEST,
+				     "Cannot update these configs dynamically: [%s]", d->name);
 		if (d->mode == META_EACH && t->name.n == 0)
-			return fault(op, WIRE_INVALID_REQUEST, "Cannot update these configs at default cluster level, "
-			             "broker id must be specified: [%s]", d->name);
+			return fault(op, WIRE_INVALID_REQUEST,
+				     "Cannot update these configs at default cluster level, "
+				     "broker id must be specified: [%s]",
+				     d->name);
 		if (meta_config_check(d, c->value, why, sizeof why))
 			return fault(op, WIRE_INVALID_REQUEST, "%s", why);
 	}
@@ -116,10 +124,12 @@ static struct fault broker_name_fault(struct operation *op, struct span name)
 		return GOOD;
 	id = strtol(z, &end, 10);
 	if (*end || name.n > 11)
-		return fault(op, WIRE_INVALID_REQUEST, "Node id must be an integer, but it is: %s", z);
+		return fault(op, WIRE_INVALID_REQUEST, "Node id must be an integer, but it is: %s",
+			     z);
 	if (op->listener != WIRE_CONTROLLER && id != op->c->settings->node.id)
-		return fault(op, WIRE_INVALID_REQUEST, "Unexpected broker id, expected %d, but received %s",
-		             op->c->settings->node.id, z);
+		return fault(op, WIRE_INVALID_REQUEST,
+			     "Unexpected broker id, expected %d, but received %s",
+			     op->c->settings->node.id, z);
 	if (id < 0)
 		return fault(op, WIRE_INVALID_REQUEST, "Invalid negative broker ID.");
 	if (!meta_broker(op->c->image, (int32_t)id))
@@ -133,8 +143,10 @@ static struct fault check(struct operation *op, const struct target *t)
 
 	for (int32_t i = 0; i < t->n; i++)
 		if (t->v[i].value.n > VALUE_MAX)
-			return fault(op, WIRE_INVALID_CONFIG, "The configuration value cannot be added because it exceeds "
-			             "the maximum value size of %d bytes.", VALUE_MAX);
+			return fault(op, WIRE_INVALID_CONFIG,
+				     "The configuration value cannot be added because it exceeds "
+				     "the maximum value size of %d bytes.",
+				     VALUE_MAX);
 	if (t->type == META_BROKER)
 		return check_broker(op, t);
 	if (t->name.n == 0)
@@ -143,12 +155,13 @@ static struct fault check(struct operation *op, const struct target *t)
 		return f;
 	f = check_topic(op, t);
 	if (!f.code && !meta_topic_named(op->c->image, t->name))
-		return fault(op, WIRE_UNKNOWN_TOPIC_OR_PARTITION, "The topic '%.*s' does not exist.", t->name.n,
-		             t->name.p);
+		return fault(op, WIRE_UNKNOWN_TOPIC_OR_PARTITION,
+			     "The topic '%.*s' does not exist.", t->name.n, t->name.p);
 	return f;
 }
 
-/* Records for what really changes; of brokers every value is written again, which makes them read it anew (KAFKA-14136). */
+/* Records for what really changes; of brokers every value is written again, which makes them read
+ * it anew (KAFKA-14136). */
 static void write_changes(struct operation *op, const struct target *t)
 {
 	for (int32_t i = 0; i < t->n; i++) {
@@ -166,7 +179,8 @@ static void write_changes(struct operation *op, const struct target *t)
 	}
 }
 
-struct fault configs_of_new_topic(struct operation *op, const struct create_topics_request_creatable_topic *t)
+struct fault configs_of_new_topic(struct operation *op,
+				  const struct create_topics_request_creatable_topic *t)
 {
 	struct target target = { .type = META_TOPIC, .name = t->name };
 	struct fault f;
@@ -178,8 +192,9 @@ struct fault configs_of_new_topic(struct operation *op, const struct create_topi
 	}
 	for (int32_t i = 0; i < t->configs_n; i++) {
 		if (t->configs[i].value.n < 0)
-			return fault(op, WIRE_INVALID_CONFIG, "Null value not supported for topic configs: %.*s",
-			             t->configs[i].name.n, t->configs[i].name.p);
+			return fault(op, WIRE_INVALID_CONFIG,
+				     "Null value not supported for topic configs: %.*s",
+				     t->configs[i].name.n, t->configs[i].name.p);
 		target.v[target.n++] = (struct change){ t->configs[i].name, t->configs[i].value };
 	}
 	f = check_topic(op, &target);
@@ -210,7 +225,8 @@ static void list_add(struct operation *op, struct buf *b, const char *p, size_t 
 }
 
 /* The members of `from`, without those of `without`, at the end of b unless they are there. */
-static void list_join(struct operation *op, struct buf *b, struct span from, const struct buf *without)
+static void list_join(struct operation *op, struct buf *b, struct span from,
+		      const struct buf *without)
 {
 	for (int32_t at = 0; at < from.n;) {
 		const char *p = from.p + at, *end = memchr(p, ',', (size_t)(from.n - at));
@@ -222,15 +238,19 @@ static void list_join(struct operation *op, struct buf *b, struct span from, con
 	}
 }
 
-static struct span change_list(struct operation *op, const struct target *t, const struct meta_config_def *d,
-                               const struct change *c, bool append)
+static struct span change_list(struct operation *op, const struct target *t,
+			       const struct meta_config_def *d, const struct change *c, bool append)
 {
 	const char *now = current(t, c->key);
 	struct buf b = { 0 }, out = { 0 };
 	struct span r = SPAN_NULL;
 
 	list_join(op, &out, c->value, NULL);
-	list_join(op, &b, span_of(now ? now : d->fallback ? d->fallback : ""), append ? NULL : &out);
+	list_join(op, &b,
+		  span_of(now		? now
+			  : d->fallback ? d->fallback
+					: ""),
+		  append ? NULL : &out);
 	if (append)
 		list_join(op, &b, c->value, NULL);
 	r.p = arena_copy(&op->arena, b.n ? (const char *)b.p : "", b.n + 1);
@@ -241,33 +261,32 @@ static struct span change_list(struct operation *op, const struct target *t, con
 	return r;
 }
 
-static struct fault apply_op(struct operation *op, const struct target *t, int how, struct change *c)
+static struct fault apply_op(struct operation *op, const struct target *t, int how,
+			     struct change *c)
 {
 	const struct meta_config_def *d;
 
 	switch (how) {
-	case OP_SET:
-		return GOOD;
-	case OP_DELETE:
-		c->value = SPAN_NULL;
-		return GOOD;
+	case OP_SET: return GOOD;
+	case OP_DELETE: c->value = SPAN_NULL; return GOOD;
 	case OP_APPEND:
 	case OP_SUBTRACT:
 		d = meta_config_def(t->type, c->key);
 		if (!d || d->type != META_LIST)
-			return fault(op, WIRE_INVALID_CONFIG, "Can't %s to key %.*s because its type is not LIST.",
-			             how == OP_APPEND ? "APPEND" : "SUBTRACT", c->key.n, c->key.p);
+			return fault(op, WIRE_INVALID_CONFIG,
+				     "Can't %s to key %.*s because its type is not LIST.",
+				     how == OP_APPEND ? "APPEND" : "SUBTRACT", c->key.n, c->key.p);
 		c->value = change_list(op, t, d, c, how == OP_APPEND);
 		return GOOD;
-	default:
-		return fault(op, WIRE_INVALID_REQUEST, "Unknown operations type %d", how);
+	default: return fault(op, WIRE_INVALID_REQUEST, "Unknown operations type %d", how);
 	}
 }
 
 /* --- the two APIs --- */
 
 /* What both refuse before they look at values. */
-static struct fault target_open(struct operation *op, struct target *t, int8_t type, struct span name, int32_t n)
+static struct fault target_open(struct operation *op, struct target *t, int8_t type,
+				struct span name, int32_t n)
 {
 	t->type = type;
 	t->name = name;
@@ -283,26 +302,30 @@ static struct fault target_open(struct operation *op, struct target *t, int8_t t
 	return type == META_BROKER ? broker_name_fault(op, name) : GOOD;
 }
 
-static struct fault target_add(struct operation *op, struct target *t, struct span key, struct span value, bool null_ok)
+static struct fault target_add(struct operation *op, struct target *t, struct span key,
+			       struct span value, bool null_ok)
 {
 	for (int32_t i = 0; i < t->n; i++)
 		if (span_same(t->v[i].key, key))
-			return fault(op, WIRE_INVALID_REQUEST, "Error due to duplicate config keys");
+			return fault(op, WIRE_INVALID_REQUEST,
+				     "Error due to duplicate config keys");
 	if (value.n < 0 && !null_ok)
-		return fault(op, WIRE_INVALID_REQUEST, "Null value not supported for : %.*s", key.n, key.p);
+		return fault(op, WIRE_INVALID_REQUEST, "Null value not supported for : %.*s", key.n,
+			     key.p);
 	t->v[t->n++] = (struct change){ key, value };
 	return GOOD;
 }
 
-static struct fault alter_incrementally(struct operation *op,
-                                        const struct incremental_alter_configs_request_alter_configs_resource *r)
+static struct fault alter_incrementally(
+	struct operation *op,
+	const struct incremental_alter_configs_request_alter_configs_resource *r)
 {
 	struct target t = { 0 };
 	struct fault f = target_open(op, &t, r->resource_type, r->resource_name, r->configs_n);
 
 	for (int32_t i = 0; !f.code && !op->failed && i < r->configs_n; i++)
 		f = target_add(op, &t, r->configs[i].name, r->configs[i].value,
-		               r->configs[i].config_operation == OP_DELETE);
+			       r->configs[i].config_operation == OP_DELETE);
 	for (int32_t i = 0; !f.code && !op->failed && i < t.n; i++)
 		f = apply_op(op, &t, r->configs[i].config_operation, &t.v[i]);
 	if (!f.code && !op->failed)
@@ -312,12 +335,14 @@ static struct fault alter_incrementally(struct operation *op,
 	return f;
 }
 
-void incremental_alter_configs(struct operation *op, const struct wire_request *q, const void *request, void *response)
+void incremental_alter_configs(struct operation *op, const struct wire_request *q,
+			       const void *request, void *response)
 {
 	const struct incremental_alter_configs_request *in = request;
 	struct incremental_alter_configs_response *out = response;
 
-	out->responses = arena_get(&op->arena, (size_t)in->resources_n * sizeof *out->responses + 1);
+	out->responses =
+		arena_get(&op->arena, (size_t)in->resources_n * sizeof *out->responses + 1);
 	if (!out->responses) {
 		op->failed = true;
 		return;
@@ -327,12 +352,16 @@ void incremental_alter_configs(struct operation *op, const struct wire_request *
 		struct fault f = GOOD;
 
 		for (int32_t j = 0; j < in->resources_n; j++)
-			if (j != i && in->resources[i].resource_type == in->resources[j].resource_type
-			    && span_same(in->resources[i].resource_name, in->resources[j].resource_name))
-				f = fault(op, WIRE_INVALID_REQUEST, "Each resource must appear at most once.");
+			if (j != i
+			    && in->resources[i].resource_type == in->resources[j].resource_type
+			    && span_same(in->resources[i].resource_name,
+					 in->resources[j].resource_name))
+				f = fault(op, WIRE_INVALID_REQUEST,
+					  "Each resource must appear at most once.");
 		if (!f.code)
 			f = alter_incrementally(op, &in->resources[i]);
-		wire_init(&wire_incremental_alter_configs_response_alter_configs_resource_response, &out->responses[i]);
+		wire_init(&wire_incremental_alter_configs_response_alter_configs_resource_response,
+			  &out->responses[i]);
 		out->responses[i].error_code = f.code;
 		out->responses[i].error_message = f.message;
 		out->responses[i].resource_type = in->resources[i].resource_type;
@@ -343,7 +372,8 @@ void incremental_alter_configs(struct operation *op, const struct wire_request *
 }
 
 /* The legacy API names all that is to be set: the rest is deleted. */
-static struct fault alter_all(struct operation *op, const struct alter_configs_request_alter_configs_resource *r)
+static struct fault alter_all(struct operation *op,
+			      const struct alter_configs_request_alter_configs_resource *r)
 {
 	struct target t = { 0 };
 	struct fault f = target_open(op, &t, r->resource_type, r->resource_name, 0);
@@ -373,12 +403,14 @@ static struct fault alter_all(struct operation *op, const struct alter_configs_r
 	return f;
 }
 
-void alter_configs(struct operation *op, const struct wire_request *q, const void *request, void *response)
+void alter_configs(struct operation *op, const struct wire_request *q, const void *request,
+		   void *response)
 {
 	const struct alter_configs_request *in = request;
 	struct alter_configs_response *out = response;
 
-	out->responses = arena_get(&op->arena, (size_t)in->resources_n * sizeof *out->responses + 1);
+	out->responses =
+		arena_get(&op->arena, (size_t)in->resources_n * sizeof *out->responses + 1);
 	if (!out->responses) {
 		op->failed = true;
 		return;
@@ -388,12 +420,16 @@ void alter_configs(struct operation *op, const struct wire_request *q, const voi
 		struct fault f = GOOD;
 
 		for (int32_t j = 0; j < in->resources_n; j++)
-			if (j != i && in->resources[i].resource_type == in->resources[j].resource_type
-			    && span_same(in->resources[i].resource_name, in->resources[j].resource_name))
-				f = fault(op, WIRE_INVALID_REQUEST, "Each resource must appear at most once.");
+			if (j != i
+			    && in->resources[i].resource_type == in->resources[j].resource_type
+			    && span_same(in->resources[i].resource_name,
+					 in->resources[j].resource_name))
+				f = fault(op, WIRE_INVALID_REQUEST,
+					  "Each resource must appear at most once.");
 		if (!f.code)
 			f = alter_all(op, &in->resources[i]);
-		wire_init(&wire_alter_configs_response_alter_configs_resource_response, &out->responses[i]);
+		wire_init(&wire_alter_configs_response_alter_configs_resource_response,
+			  &out->responses[i]);
 		out->responses[i].error_code = f.code;
 		out->responses[i].error_message = f.message;
 		out->responses[i].resource_type = in->resources[i].resource_type;

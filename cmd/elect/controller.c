@@ -14,9 +14,15 @@ static const struct {
 	int16_t key;
 	handler *fn;
 } handlers[] = {
-	{ 19, create_topics }, { 20, delete_topics }, { 33, alter_configs }, { 37, create_partitions },
-	{ 44, incremental_alter_configs }, { 57, update_features }, { 62, register_broker },
-	{ 63, broker_heartbeat }, { 67, allocate_producer_ids },
+	{ 19, create_topics },
+	{ 20, delete_topics },
+	{ 33, alter_configs },
+	{ 37, create_partitions },
+	{ 44, incremental_alter_configs },
+	{ 57, update_features },
+	{ 62, register_broker },
+	{ 63, broker_heartbeat },
+	{ 67, allocate_producer_ids },
 };
 
 static handler *handler_of(int key)
@@ -91,7 +97,9 @@ void operation_record(struct operation *op, int type, const void *record)
 	size_t at = op->values.n;
 
 	if (buf_add32(&op->values, 0) < 0
-	    || meta_record_encode(&op->values, type, meta_record_version(type, operation_level(op)), record) < 0) {
+	    || meta_record_encode(&op->values, type, meta_record_version(type, operation_level(op)),
+				  record)
+		       < 0) {
 		op->values.n = at;
 		op->failed = true;
 		return;

@@ -1,7 +1,8 @@
-/* The controller step: a request and the image in, records and an answer out (Kafka's *ControlManager classes).
+/* The controller step: a request and the image in, records and an answer out (Kafka's
+ * *ControlManager classes).
  *
- * Nothing here writes, waits or sends: the caller appends the records as one atomic batch, applies them to the image before the next
- * request, and lets the answer go when they are committed.
+ * Nothing here writes, waits or sends: the caller appends the records as one atomic batch, applies
+ * them to the image before the next request, and lets the answer go when they are committed.
  */
 #ifndef ELECT_CONTROLLER_H
 #define ELECT_CONTROLLER_H
@@ -15,16 +16,16 @@
 #include "wire/api.h"
 #include "wire/wire.h"
 
-struct session {                   /* of a broker that heartbeats */
+struct session { /* of a broker that heartbeats */
 	int32_t id;
-	int64_t epoch;             /* broker epoch */
-	int64_t seen_ms;           /* INT64_MIN: never by this controller */
-	int64_t offset;            /* metadata offset it has applied */
-	int64_t shutdown_offset;   /* of its controlled shutdown; -1 none */
+	int64_t epoch;		 /* broker epoch */
+	int64_t seen_ms;	 /* INT64_MIN: never by this controller */
+	int64_t offset;		 /* metadata offset it has applied */
+	int64_t shutdown_offset; /* of its controlled shutdown; -1 none */
 };
 enum { SESSIONS_MAX = 1024 };
 struct controller {
-	struct meta_image *image;  /* borrowed; everything appended is in it */
+	struct meta_image *image; /* borrowed; everything appended is in it */
 	const struct settings *settings;
 	struct session sessions[SESSIONS_MAX];
 	int sessions_n;
@@ -32,61 +33,69 @@ struct controller {
 
 struct operation {
 	struct controller *c;
-	struct arena arena;        /* request and answer */
-	struct buf values;         /* the records: u32 length, value */
+	struct arena arena; /* request and answer */
+	struct buf values;  /* the records: u32 length, value */
 	int values_n;
-	bool failed;               /* no memory, or a record that cannot be written */
-	int64_t offset;            /* that the first record will get */
-	int64_t now_ms;            /* CLOCK_MONOTONIC */
+	bool failed;	/* no memory, or a record that cannot be written */
+	int64_t offset; /* that the first record will get */
+	int64_t now_ms; /* CLOCK_MONOTONIC */
 	enum wire_listener listener;
-	int64_t timeout_ms;        /* how long the answer may wait for the local programs to apply the records */
+	int64_t timeout_ms; /* how long the answer may wait for the local programs to apply the
+			       records */
 };
 
 void controller_init(struct controller *c, struct meta_image *m, const struct settings *s);
 /* Does this key belong to the controller step? */
 bool controller_has(int key);
-/* Works on one request. The answer, a response frame without its length, is appended to `answer`. 0; -1 EBADMSG: the connection must
- * be closed; -1 ENOMEM. */
+/* Works on one request. The answer, a response frame without its length, is appended to `answer`.
+ * 0; -1 EBADMSG: the connection must be closed; -1 ENOMEM. */
 int controller_call(struct operation *op, const struct wire_request *q, struct buf *answer);
 
 void operation_free(struct operation *op);
 
 /* --- for the files of this step --- */
 
-struct fault {                     /* error and message of one item; code 0 is good */
+struct fault { /* error and message of one item; code 0 is good */
 	int16_t code;
-	struct span message;       /* null: none */
+	struct span message; /* null: none */
 };
 #define GOOD ((struct fault){ 0, SPAN_NULL })
-struct fault fault(struct operation *op, int code, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+struct fault fault(struct operation *op, int code, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 void operation_record(struct operation *op, int type, const void *record);
 struct mark {
 	size_t n;
 	int values_n;
 };
 struct mark operation_mark(const struct operation *op);
-void operation_undo(struct operation *op, struct mark m);       /* forget the records after the mark */
-int operation_level(const struct operation *op);                /* metadata.version */
-const char *operation_z(struct operation *op, struct span s);   /* a copy in the arena that ends in NUL */
+void operation_undo(struct operation *op, struct mark m); /* forget the records after the mark */
+int operation_level(const struct operation *op);	  /* metadata.version */
+const char *operation_z(struct operation *op,
+			struct span s); /* a copy in the arena that ends in NUL */
 
 /* One function an API: request and answer are its structs. */
-typedef void handler(struct operation *op, const struct wire_request *q, const void *request, void *response);
+typedef void handler(struct operation *op, const struct wire_request *q, const void *request,
+		     void *response);
 handler create_topics, delete_topics, create_partitions, alter_configs, incremental_alter_configs;
 handler update_features, allocate_producer_ids, register_broker, broker_heartbeat;
 
 /* configs.c: checks the configs of a topic that is being made and adds their records. */
-struct fault configs_of_new_topic(struct operation *op, const struct create_topics_request_creatable_topic *t);
+struct fault configs_of_new_topic(struct operation *op,
+				  const struct create_topics_request_creatable_topic *t);
 bool topic_name_fault(struct operation *op, struct span name, struct fault *f);
 
 /* brokers.c */
 struct session *session_of(struct controller *c, int32_t id);
-bool broker_is_active(const struct controller *c, int32_t id);  /* registered, not fenced, not shutting down */
+bool broker_is_active(const struct controller *c,
+		      int32_t id); /* registered, not fenced, not shutting down */
 struct fault broker_epoch_fault(struct operation *op, int32_t id, int64_t epoch);
 /* Fences every broker but our own whose session is over. */
 void brokers_expire(struct operation *op, int64_t session_ms);
 
-/* leaders.c: PartitionChange records for what a change of brokers means (generateLeaderAndIsrUpdates). */
-void leaders_without(struct operation *op, int32_t broker);     /* it leaves leadership and, where others remain, the ISR */
-void leaders_with(struct operation *op, int32_t broker);        /* it may lead again what has no leader */
-bool leaders_any(const struct controller *c, int32_t broker);   /* does it lead anything? */
+/* leaders.c: PartitionChange records for what a change of brokers means
+ * (generateLeaderAndIsrUpdates). */
+void leaders_without(struct operation *op,
+		     int32_t broker); /* it leaves leadership and, where others remain, the ISR */
+void leaders_with(struct operation *op, int32_t broker); /* it may lead again what has no leader */
+bool leaders_any(const struct controller *c, int32_t broker); /* does it lead anything? */
 #endif

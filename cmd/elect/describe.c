@@ -29,7 +29,7 @@ static void fill_voters(struct elect *e, struct describe_quorum_response_replica
 }
 
 static void fill(struct elect *e, const struct describe_quorum_request *in, struct arena *a,
-                 struct describe_quorum_response *out)
+		 struct describe_quorum_response *out)
 {
 	struct describe_quorum_response_topic_data *t = arena_get(a, sizeof *t);
 	struct describe_quorum_response_partition_data *p = arena_get(a, sizeof *p);
@@ -83,7 +83,10 @@ int describe_quorum_call(struct elect *e, const struct port_call *c, const struc
 	struct describe_quorum_request in;
 	struct describe_quorum_response out;
 	struct buf b = { 0 };
-	int r = wire_decode(&wire_describe_quorum_request, q->version, q->body, q->body_n, &a, &in) < 0 ? -1 : 0;
+	int r = wire_decode(&wire_describe_quorum_request, q->version, q->body, q->body_n, &a, &in)
+				< 0
+			? -1
+			: 0;
 
 	wire_init(&wire_describe_quorum_response, &out);
 	if (r == 0) {

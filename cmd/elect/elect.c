@@ -1,4 +1,5 @@
-/* elect: keeps the cluster's metadata log, decides as its controller, and registers this broker. See elect(8). */
+/* elect: keeps the cluster's metadata log, decides as its controller, and registers this broker.
+ * See elect(8). */
 #include "elect.h"
 
 #include <errno.h>
@@ -45,7 +46,8 @@ int64_t setting(const struct elect *e, const char *name)
 
 /* --- answers that wait --- */
 
-static void wait_for(struct elect *e, const struct port_call *c, struct buf *answer, int64_t end, int64_t deadline_ms)
+static void wait_for(struct elect *e, const struct port_call *c, struct buf *answer, int64_t end,
+		     int64_t deadline_ms)
 {
 	if (e->waiting_n == e->waiting_cap) {
 		int cap = e->waiting_cap ? 2 * e->waiting_cap : 64;
@@ -83,7 +85,8 @@ static void forget_waiting(struct elect *e, struct port_from from)
 	for (int i = 0; i < e->waiting_n; i++) {
 		struct waiting *w = &e->waiting[i];
 
-		if (w->from.place == from.place && w->from.generation == from.generation && w->from.tag == from.tag) {
+		if (w->from.place == from.place && w->from.generation == from.generation
+		    && w->from.tag == from.tag) {
 			buf_free(&w->answer);
 			*w = e->waiting[--e->waiting_n];
 			return;
@@ -95,8 +98,10 @@ static void forget_waiting(struct elect *e, struct port_from from)
 
 static int controller_turn(struct elect *e, const struct port_call *c, const struct wire_request *q)
 {
-	struct operation op = { .c = &e->controller, .offset = log_end(e->store.log), .now_ms = port_now_ms(),
-	                        .listener = c->listener };
+	struct operation op = { .c = &e->controller,
+				.offset = log_end(e->store.log),
+				.now_ms = port_now_ms(),
+				.listener = c->listener };
 	struct buf answer = { 0 };
 	int64_t deadline;
 	int r = controller_call(&op, q, &answer);
@@ -156,8 +161,10 @@ static void on_flush(void *ctx, struct port_from from)
 
 static void expire_brokers(struct elect *e, int64_t now_ms)
 {
-	struct operation op = { .c = &e->controller, .offset = log_end(e->store.log), .now_ms = now_ms,
-	                        .listener = WIRE_LOCAL };
+	struct operation op = { .c = &e->controller,
+				.offset = log_end(e->store.log),
+				.now_ms = now_ms,
+				.listener = WIRE_LOCAL };
 
 	brokers_expire(&op, setting(e, "broker.session.timeout.ms"));
 	if (op.failed)
@@ -208,8 +215,8 @@ static void catch_signals(struct elect *e)
 {
 	int fd = selfpipe_init();
 
-	if (fd < 0 || sig_ignore(SIGPIPE) < 0 || selfpipe_trap(SIGTERM) < 0 || selfpipe_trap(SIGINT) < 0
-	    || selfpipe_trap(SIGHUP) < 0)
+	if (fd < 0 || sig_ignore(SIGPIPE) < 0 || selfpipe_trap(SIGTERM) < 0
+	    || selfpipe_trap(SIGINT) < 0 || selfpipe_trap(SIGHUP) < 0)
 		strerr_diefu1sys(111, "catch signals");
 	if (port_watch(e->loop, fd, on_signal, e) < 0)
 		strerr_diefu1sys(111, "watch signals");
@@ -223,7 +230,9 @@ static void say_ready(void)
 
 int main(int argc, char const *const *argv)
 {
-	static const struct port_service service = { .call = on_call, .flush = on_flush, .page_fd = -1, .generation = 1 };
+	static const struct port_service service = {
+		.call = on_call, .flush = on_flush, .page_fd = -1, .generation = 1
+	};
 	struct elect *e = &elect;
 	subgetopt options = SUBGETOPT_ZERO;
 	char why[256];
@@ -242,8 +251,8 @@ int main(int argc, char const *const *argv)
 	catch_signals(e);
 	elect_start(e);
 	controller_init(&e->controller, &e->image, &e->settings);
-	agent_init(&e->agent, setting(e, "broker.session.timeout.ms"), setting(e, "broker.heartbeat.interval.ms"),
-	           port_now_ms());
+	agent_init(&e->agent, setting(e, "broker.session.timeout.ms"),
+		   setting(e, "broker.heartbeat.interval.ms"), port_now_ms());
 	e->wake.fn = on_wake;
 	port_at_end_of_turn(e->loop, on_turn, e);
 	if (port_timer_set(e->loop, &e->wake, port_now_ms()) < 0)

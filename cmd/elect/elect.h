@@ -1,4 +1,5 @@
-/* The parts of elect and what they share: one loop drives the quorum, controller and agent steps over one store. */
+/* The parts of elect and what they share: one loop drives the quorum, controller and agent steps
+ * over one store. */
 #ifndef ELECT_ELECT_H
 #define ELECT_ELECT_H
 #include <stdbool.h>
@@ -11,18 +12,18 @@
 #include "quorum.h"
 #include "store.h"
 
-struct poll {                      /* a Fetch that waits for records */
+struct poll { /* a Fetch that waits for records */
 	struct port_from from;
-	struct lease *lease;       /* NULL: of none */
+	struct lease *lease; /* NULL: of none */
 	int32_t correlation_id;
 	int16_t version;
 	int64_t offset, max_bytes, deadline_ms;
 	bool remote_voter;
 };
-struct waiting {                   /* an answer that waits: its records must be committed, and applied here */
+struct waiting { /* an answer that waits: its records must be committed, and applied here */
 	struct port_from from;
-	int64_t end;               /* all records below */
-	int64_t deadline_ms;       /* after it the local programs are not waited for */
+	int64_t end;	     /* all records below */
+	int64_t deadline_ms; /* after it the local programs are not waited for */
 	struct buf answer;
 };
 struct elect {
@@ -31,9 +32,9 @@ struct elect {
 	struct quorum quorum;
 	struct controller controller;
 	struct agent agent;
-	struct meta_image image;   /* all that was appended */
+	struct meta_image image; /* all that was appended */
 	struct meta_load load;
-	struct buf voters;         /* the last VotersRecord; empty with kraft.version 0 */
+	struct buf voters; /* the last VotersRecord; empty with kraft.version 0 */
 	struct port_loop *loop;
 	struct port_timer wake;
 	struct poll *polls;
@@ -41,30 +42,33 @@ struct elect {
 	struct waiting *waiting;
 	int waiting_n, waiting_cap;
 	bool stop;
-	int64_t records;           /* that the log itself held at start */
-	int64_t snapshot_ms;       /* when the last snapshot was made, or the start */
-	int64_t snapshot_bytes;    /* log bytes since */
-	int64_t snapshot_end;      /* its offset */
+	int64_t records;	/* that the log itself held at start */
+	int64_t snapshot_ms;	/* when the last snapshot was made, or the start */
+	int64_t snapshot_bytes; /* log bytes since */
+	int64_t snapshot_end;	/* its offset */
 };
 
 int64_t wall_ms(void);
-void die_store(const struct elect *e);                          /* the disk failed: one line, exit */
-int64_t setting(const struct elect *e, const char *name);      /* a broker config as a number */
+void die_store(const struct elect *e);			  /* the disk failed: one line, exit */
+int64_t setting(const struct elect *e, const char *name); /* a broker config as a number */
 
-/* start.c: format, load, become leader, what a new leader writes first. Ends the program when it cannot. */
+/* start.c: format, load, become leader, what a new leader writes first. Ends the program when it
+ * cannot. */
 void elect_start(struct elect *e);
 /* append.c */
-void elect_append(struct elect *e, const struct buf *values, int n);    /* as one atomic change, and into the image */
-void elect_commit(struct elect *e);                                     /* sync, tell the quorum */
-void elect_snapshot(struct elect *e, int64_t now_ms);                   /* if one is due */
+void elect_append(struct elect *e, const struct buf *values,
+		  int n);			      /* as one atomic change, and into the image */
+void elect_commit(struct elect *e);		      /* sync, tell the quorum */
+void elect_snapshot(struct elect *e, int64_t now_ms); /* if one is due */
 /* fetch.c */
-int fetch_call(struct elect *e, const struct port_call *c, const struct wire_request *q);      /* -1: close */
+int fetch_call(struct elect *e, const struct port_call *c,
+	       const struct wire_request *q); /* -1: close */
 int fetch_snapshot_call(struct elect *e, const struct port_call *c, const struct wire_request *q);
-void fetch_turn(struct elect *e, int64_t now_ms);                       /* answer polls that need not wait any more */
+void fetch_turn(struct elect *e, int64_t now_ms); /* answer polls that need not wait any more */
 void fetch_forget(struct elect *e, struct port_from from);
-int64_t fetch_wake(const struct elect *e);                              /* the earliest deadline */
+int64_t fetch_wake(const struct elect *e); /* the earliest deadline */
 /* describe.c */
 int describe_quorum_call(struct elect *e, const struct port_call *c, const struct wire_request *q);
 /* self.c: registers and heartbeats this broker */
-int64_t self_turn(struct elect *e, int64_t now_ms);                     /* when to come again */
+int64_t self_turn(struct elect *e, int64_t now_ms); /* when to come again */
 #endif

@@ -8,7 +8,8 @@
 
 enum { UPGRADE = 1, SAFE_DOWNGRADE, UNSAFE_DOWNGRADE, BLOCK = 1000 };
 
-/* Levels of metadata.version at which a record changed: going back over one would lose data (MetadataVersion). */
+/* Levels of metadata.version at which a record changed: going back over one would lose data
+ * (MetadataVersion). */
 static bool level_changed_records(int level)
 {
 	static const int levels[] = { 8, 11, 13, 14, 15, 17, 23, 30, 32, 33 };
@@ -21,8 +22,8 @@ static bool level_changed_records(int level)
 
 static struct fault invalid(struct operation *op, struct span name, int level, const char *why)
 {
-	return fault(op, WIRE_INVALID_UPDATE_VERSION, "Invalid update version %d for feature %.*s. %s", level, name.n,
-	             name.p, why);
+	return fault(op, WIRE_INVALID_UPDATE_VERSION,
+		     "Invalid update version %d for feature %.*s. %s", level, name.n, name.p, why);
 }
 
 /* What this node supports. */
@@ -47,10 +48,12 @@ static struct fault check_support(struct operation *op, struct span name, int le
 
 	if (level == 0 && !span_is(name, "metadata.version"))
 		return GOOD;
-	snprintf(why, sizeof why, "Local controller %d does not support this feature.", op->c->settings->node.id);
+	snprintf(why, sizeof why, "Local controller %d does not support this feature.",
+		 op->c->settings->node.id);
 	if (!supported(name, &min, &max))
 		return invalid(op, name, level, why);
-	snprintf(why, sizeof why, "Local controller %d only supports versions %d-%d", op->c->settings->node.id, min, max);
+	snprintf(why, sizeof why, "Local controller %d only supports versions %d-%d",
+		 op->c->settings->node.id, min, max);
 	if (level < min || level > max)
 		return invalid(op, name, level, why);
 	while ((b = map_next(&op->c->image->brokers, &at))) {
@@ -60,8 +63,10 @@ static struct fault check_support(struct operation *op, struct span name, int le
 				min = b->features[i].min;
 				max = b->features[i].max;
 			}
-		snprintf(why, sizeof why, max ? "Broker %d only supports versions %d-%d"
-		         : "Broker %d does not support this feature.", b->id, min, max);
+		snprintf(why, sizeof why,
+			 max ? "Broker %d only supports versions %d-%d"
+			     : "Broker %d does not support this feature.",
+			 b->id, min, max);
 		if (level < min || level > max)
 			return invalid(op, name, level, why);
 	}
@@ -71,12 +76,15 @@ static struct fault check_support(struct operation *op, struct span name, int le
 static struct fault check_level(struct operation *op, struct span name, int level, int now, int how)
 {
 	if (how < UPGRADE || how > UNSAFE_DOWNGRADE)
-		return invalid(op, name, level, "The controller does not support the given upgrade type.");
+		return invalid(op, name, level,
+			       "The controller does not support the given upgrade type.");
 	if (level < 0)
 		return invalid(op, name, level, "A feature version cannot be less than 0.");
 	if (level < now && how == UPGRADE)
-		return invalid(op, name, level, "Can't downgrade the version of this feature without setting the upgrade "
-		               "type to either safe or unsafe downgrade.");
+		return invalid(
+			op, name, level,
+			"Can't downgrade the version of this feature without setting the upgrade "
+			"type to either safe or unsafe downgrade.");
 	if (level > now && how != UPGRADE)
 		return invalid(op, name, level, "Can't downgrade to a newer version.");
 	return GOOD;
@@ -94,16 +102,22 @@ static struct fault update_one(struct operation *op, struct span name, int level
 		return f;
 	if (span_is(name, "kraft.version")) {
 		if (level != now)
-			return invalid(op, name, level, "The quorum of this node was made with another version.");
+			return invalid(op, name, level,
+				       "The quorum of this node was made with another version.");
 		return GOOD;
 	}
 	for (int i = now; span_is(name, "metadata.version") && i > level; i--)
 		if (level_changed_records(i))
-			return fault(op, WIRE_INVALID_UPDATE_VERSION, "Unsupported metadata.version downgrade from %d to %d. "
-			             "%s", now, level, how == UNSAFE_DOWNGRADE
-			             ? "Unsafe metadata downgrade is not supported in this version."
-			             : "Refusing to perform the requested downgrade because it might delete metadata "
-			               "information.");
+			return fault(op, WIRE_INVALID_UPDATE_VERSION,
+				     "Unsupported metadata.version downgrade from %d to %d. "
+				     "%s",
+				     now, level,
+				     how == UNSAFE_DOWNGRADE
+					     ? "Unsafe metadata downgrade is not supported in this "
+					       "version."
+					     : "Refusing to perform the requested downgrade "
+					       "because it might delete metadata "
+					       "information.");
 	wire_init(&wire_feature_level_record, &r);
 	r.name = name;
 	r.feature_level = (int16_t)level;
@@ -111,7 +125,8 @@ static struct fault update_one(struct operation *op, struct span name, int level
 	return GOOD;
 }
 
-void update_features(struct operation *op, const struct wire_request *q, const void *request, void *response)
+void update_features(struct operation *op, const struct wire_request *q, const void *request,
+		     void *response)
 {
 	const struct update_features_request *in = request;
 	struct update_features_response *out = response;
@@ -120,15 +135,19 @@ void update_features(struct operation *op, const struct wire_request *q, const v
 	op->timeout_ms = in->timeout_ms;
 	for (int32_t i = 0; i < in->feature_updates_n && !f.code; i++) {
 		int how = q->version > 0 ? in->feature_updates[i].upgrade_type
-			: in->feature_updates[i].allow_downgrade ? SAFE_DOWNGRADE : UPGRADE;
+			  : in->feature_updates[i].allow_downgrade ? SAFE_DOWNGRADE
+								   : UPGRADE;
 
-		f = update_one(op, in->feature_updates[i].feature, in->feature_updates[i].max_version_level, how);
+		f = update_one(op, in->feature_updates[i].feature,
+			       in->feature_updates[i].max_version_level, how);
 	}
 	if (f.code) {
 		operation_undo(op, (struct mark){ 0, 0 });
 		out->error_code = f.code;
-		f = fault(op, f.code, "The update failed for all features since the following feature had an error: %.*s",
-		          f.message.n < 0 ? 0 : f.message.n, f.message.n < 0 ? "" : f.message.p);
+		f = fault(op, f.code,
+			  "The update failed for all features since the following feature had an "
+			  "error: %.*s",
+			  f.message.n < 0 ? 0 : f.message.n, f.message.n < 0 ? "" : f.message.p);
 		out->error_message = f.message;
 		return;
 	}
@@ -137,20 +156,23 @@ void update_features(struct operation *op, const struct wire_request *q, const v
 	out->error_message = SPAN_NULL;
 	if (q->version > 1)
 		return;
-	out->results = arena_get(&op->arena, (size_t)in->feature_updates_n * sizeof *out->results + 1);
+	out->results =
+		arena_get(&op->arena, (size_t)in->feature_updates_n * sizeof *out->results + 1);
 	if (!out->results) {
 		op->failed = true;
 		return;
 	}
 	out->results_n = in->feature_updates_n;
 	for (int32_t i = 0; i < in->feature_updates_n; i++) {
-		wire_init(&wire_update_features_response_updatable_feature_result, &out->results[i]);
+		wire_init(&wire_update_features_response_updatable_feature_result,
+			  &out->results[i]);
 		out->results[i].feature = in->feature_updates[i].feature;
 		out->results[i].error_message = span_of("");
 	}
 }
 
-void allocate_producer_ids(struct operation *op, const struct wire_request *q, const void *request, void *response)
+void allocate_producer_ids(struct operation *op, const struct wire_request *q, const void *request,
+			   void *response)
 {
 	const struct allocate_producer_ids_request *in = request;
 	struct allocate_producer_ids_response *out = response;

@@ -1,4 +1,5 @@
-/* Fetch and FetchSnapshot of the metadata log: long polls, committed records (KafkaRaftClient.handleFetchRequest). */
+/* Fetch and FetchSnapshot of the metadata log: long polls, committed records
+ * (KafkaRaftClient.handleFetchRequest). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,8 +13,8 @@ enum { FETCH = 1, SNAPSHOT = 59, BYTES_MAX = 8 << 20, DECODE_MAX = 1 << 20, WAIT
 
 struct answer {
 	int16_t error;
-	struct snapshot_id snapshot;   /* offset -1: none */
-	int32_t diverging_epoch;       /* -1: it does not */
+	struct snapshot_id snapshot; /* offset -1: none */
+	int32_t diverging_epoch;     /* -1: it does not */
 	int64_t diverging_end;
 	struct span records;
 };
@@ -58,7 +59,8 @@ static void send_fetch(struct elect *e, const struct poll *p, const struct answe
 }
 
 /* Whole response with an error above the partitions. */
-static void send_fetch_error(struct elect *e, const struct port_call *c, const struct wire_request *q, int16_t error)
+static void send_fetch_error(struct elect *e, const struct port_call *c,
+			     const struct wire_request *q, int16_t error)
 {
 	struct fetch_response r;
 	struct buf b = { 0 };
@@ -140,19 +142,27 @@ static int16_t leader_fault(const struct elect *e, const struct port_call *c, in
 	return e->quorum.role == QUORUM_LEADER ? 0 : WIRE_NOT_LEADER_OR_FOLLOWER;
 }
 
-static int fetch_partition(struct elect *e, const struct port_call *c, struct poll *p, const struct fetch_request *in,
-                           const struct fetch_request_fetch_partition *f)
+static int fetch_partition(struct elect *e, const struct port_call *c, struct poll *p,
+			   const struct fetch_request *in,
+			   const struct fetch_request_fetch_partition *f)
 {
-	struct answer a = { .snapshot.offset = -1, .diverging_epoch = -1, .diverging_end = -1, .records = { "", 0 } };
-	struct quorum_event ev = { .type = QUORUM_FETCHED, .directory = f->replica_directory_id, .now_ms = port_now_ms() };
+	struct answer a = { .snapshot.offset = -1,
+			    .diverging_epoch = -1,
+			    .diverging_end = -1,
+			    .records = { "", 0 } };
+	struct quorum_event ev = { .type = QUORUM_FETCHED,
+				   .directory = f->replica_directory_id,
+				   .now_ms = port_now_ms() };
 	struct quorum_todo todo;
 
 	p->offset = f->fetch_offset;
 	p->max_bytes = f->partition_max_bytes < BYTES_MAX ? f->partition_max_bytes : BYTES_MAX;
-	p->deadline_ms = port_now_ms() + (in->max_wait_ms < WAIT_MAX_MS ? in->max_wait_ms : WAIT_MAX_MS);
+	p->deadline_ms =
+		port_now_ms() + (in->max_wait_ms < WAIT_MAX_MS ? in->max_wait_ms : WAIT_MAX_MS);
 	if (c->listener == WIRE_LOCAL && (p->lease = agent_lease(&e->agent, c->caller)))
 		agent_polled(p->lease, p->offset, port_now_ms());
-	a.error = f->fetch_offset < 0 ? WIRE_INVALID_REQUEST : leader_fault(e, c, f->current_leader_epoch);
+	a.error = f->fetch_offset < 0 ? WIRE_INVALID_REQUEST
+				      : leader_fault(e, c, f->current_leader_epoch);
 	if (a.error || !on_our_log(e, f->fetch_offset, f->last_fetched_epoch, &a)) {
 		send_fetch(e, p, &a);
 		return 0;
@@ -166,20 +176,26 @@ static int fetch_partition(struct elect *e, const struct port_call *c, struct po
 
 static bool is_metadata(const struct wire_request *q, const struct fetch_request_fetch_topic *t)
 {
-	return q->version >= 13 ? uuid_same(&t->topic_id, &uuid_metadata) : span_is(t->topic, "__cluster_metadata");
+	return q->version >= 13 ? uuid_same(&t->topic_id, &uuid_metadata)
+				: span_is(t->topic, "__cluster_metadata");
 }
 
 int fetch_call(struct elect *e, const struct port_call *c, const struct wire_request *q)
 {
 	struct arena a = { .limit = DECODE_MAX };
 	struct fetch_request in;
-	struct poll p = { .from = c->from, .correlation_id = q->correlation_id, .version = q->version };
-	int r = wire_decode(&wire_fetch_request, q->version, q->body, q->body_n, &a, &in) < 0 ? -1 : 0;
+	struct poll p = { .from = c->from,
+			  .correlation_id = q->correlation_id,
+			  .version = q->version };
+	int r = wire_decode(&wire_fetch_request, q->version, q->body, q->body_n, &a, &in) < 0 ? -1
+											      : 0;
 
 	if (r == 0 && in.cluster_id.n >= 0 && !span_is(in.cluster_id, e->settings.node.cluster_id))
 		send_fetch_error(e, c, q, WIRE_INCONSISTENT_CLUSTER_ID);
-	else if (r == 0 && (in.topics_n != 1 || in.topics[0].partitions_n != 1
-	                    || in.topics[0].partitions[0].partition != 0 || !is_metadata(q, &in.topics[0])))
+	else if (r == 0
+		 && (in.topics_n != 1 || in.topics[0].partitions_n != 1
+		     || in.topics[0].partitions[0].partition != 0
+		     || !is_metadata(q, &in.topics[0])))
 		send_fetch_error(e, c, q, WIRE_INVALID_REQUEST);
 	else if (r == 0)
 		r = fetch_partition(e, c, &p, &in, &in.topics[0].partitions[0]);
@@ -193,8 +209,10 @@ void fetch_turn(struct elect *e, int64_t now_ms)
 
 	for (int i = 0; i < e->polls_n; i++) {
 		struct poll p = e->polls[i];
-		struct answer a = { .snapshot.offset = -1, .diverging_epoch = -1, .diverging_end = -1,
-		                    .records = { "", 0 } };
+		struct answer a = { .snapshot.offset = -1,
+				    .diverging_epoch = -1,
+				    .diverging_end = -1,
+				    .records = { "", 0 } };
 
 		if (p.offset >= e->quorum.high_watermark && now_ms < p.deadline_ms)
 			e->polls[kept++] = p;
@@ -234,8 +252,10 @@ int64_t fetch_wake(const struct elect *e)
 
 /* --- snapshots --- */
 
-static int16_t read_part(struct elect *e, const struct port_call *c, const struct fetch_snapshot_request *in,
-                         const struct fetch_snapshot_request_partition_snapshot *f, struct buf *b, int64_t *size)
+static int16_t read_part(struct elect *e, const struct port_call *c,
+			 const struct fetch_snapshot_request *in,
+			 const struct fetch_snapshot_request_partition_snapshot *f, struct buf *b,
+			 int64_t *size)
 {
 	struct snapshot_id id = { f->snapshot_id.end_offset, f->snapshot_id.epoch };
 	int16_t error = leader_fault(e, c, f->current_leader_epoch);
@@ -246,14 +266,16 @@ static int16_t read_part(struct elect *e, const struct port_call *c, const struc
 		return WIRE_SNAPSHOT_NOT_FOUND;
 	if (f->position < 0 || in->max_bytes < 0)
 		return WIRE_POSITION_OUT_OF_RANGE;
-	if (store_snapshot_read(&e->store, id, f->position, (size_t)(in->max_bytes < BYTES_MAX ? in->max_bytes : BYTES_MAX),
-	                        b, size) < 0)
+	if (store_snapshot_read(&e->store, id, f->position,
+				(size_t)(in->max_bytes < BYTES_MAX ? in->max_bytes : BYTES_MAX), b,
+				size)
+	    < 0)
 		return WIRE_UNKNOWN_SERVER_ERROR;
 	return f->position >= *size ? WIRE_POSITION_OUT_OF_RANGE : 0;
 }
 
 static int send_snapshot(struct elect *e, const struct port_call *c, const struct wire_request *q,
-                         const struct fetch_snapshot_request *in)
+			 const struct fetch_snapshot_request *in)
 {
 	const struct fetch_snapshot_request_partition_snapshot *f = &in->topics[0].partitions[0];
 	struct fetch_snapshot_response r;
@@ -276,9 +298,13 @@ static int send_snapshot(struct elect *e, const struct port_call *c, const struc
 	p.current_leader.leader_epoch = e->quorum.epoch;
 	p.position = f->position;
 	p.error_code = read_part(e, c, in, f, &part, &p.size);
-	p.unaligned_records = (struct span){ part.n ? (const char *)part.p : "", p.error_code ? 0 : (int32_t)part.n };
+	p.unaligned_records = (struct span){ part.n ? (const char *)part.p : "",
+					     p.error_code ? 0 : (int32_t)part.n };
 	n = wire_response_header(&b, SNAPSHOT, q->version, q->correlation_id) < 0
-		|| wire_encode(&wire_fetch_snapshot_response, q->version, &r, &b, NULL) < 0 ? -1 : 0;
+			    || wire_encode(&wire_fetch_snapshot_response, q->version, &r, &b, NULL)
+				       < 0
+		    ? -1
+		    : 0;
 	if (n == 0)
 		port_answer_bytes(e->loop, c->from, b.p, b.n);
 	buf_free(&part);
@@ -293,20 +319,24 @@ int fetch_snapshot_call(struct elect *e, const struct port_call *c, const struct
 	struct fetch_snapshot_response out;
 	struct buf b = { 0 };
 	struct lease *l = c->listener == WIRE_LOCAL ? agent_lease(&e->agent, c->caller) : NULL;
-	int r = wire_decode(&wire_fetch_snapshot_request, q->version, q->body, q->body_n, &a, &in) < 0 ? -1 : 0;
+	int r = wire_decode(&wire_fetch_snapshot_request, q->version, q->body, q->body_n, &a, &in)
+				< 0
+			? -1
+			: 0;
 
 	if (l)
 		l->heard_ms = port_now_ms();
 	wire_init(&wire_fetch_snapshot_response, &out);
 	if (r == 0 && in.cluster_id.n >= 0 && !span_is(in.cluster_id, e->settings.node.cluster_id))
 		out.error_code = WIRE_INCONSISTENT_CLUSTER_ID;
-	else if (r == 0 && (in.topics_n != 1 || in.topics[0].partitions_n != 1
-	                    || !span_is(in.topics[0].name, "__cluster_metadata")))
+	else if (r == 0
+		 && (in.topics_n != 1 || in.topics[0].partitions_n != 1
+		     || !span_is(in.topics[0].name, "__cluster_metadata")))
 		out.error_code = WIRE_INVALID_REQUEST;
 	if (r == 0 && !out.error_code)
 		r = send_snapshot(e, c, q, &in);
 	else if (r == 0 && wire_response_header(&b, SNAPSHOT, q->version, q->correlation_id) == 0
-	         && wire_encode(&wire_fetch_snapshot_response, q->version, &out, &b, NULL) == 0)
+		 && wire_encode(&wire_fetch_snapshot_response, q->version, &out, &b, NULL) == 0)
 		port_answer_bytes(e->loop, c->from, b.p, b.n);
 	else
 		r = -1;

@@ -1,5 +1,6 @@
-/* PartitionChange records when a broker goes or comes (ReplicationControlManager.generateLeaderAndIsrUpdates,
- * PartitionChangeBuilder without eligible leader replicas). */
+/* PartitionChange records when a broker goes or comes
+ * (ReplicationControlManager.generateLeaderAndIsrUpdates, PartitionChangeBuilder without eligible
+ * leader replicas). */
 #include <string.h>
 
 #include "controller.h"
@@ -7,7 +8,7 @@
 #include "meta/record.h"
 
 struct move {
-	int32_t gone, back;    /* -1: none */
+	int32_t gone, back; /* -1: none */
 };
 
 static bool has(const int32_t *v, int32_t n, int32_t x)
@@ -23,10 +24,11 @@ static bool may_lead(const struct operation *op, const struct move *m, int32_t i
 	return id >= 0 && id != m->gone && (id == m->back || broker_is_active(op->c, id));
 }
 
-/* The leader that p is to have: the present one, else the first replica that may lead and is in sync; with unclean elections any that
- * may lead. -1: none. */
-static int32_t elect(const struct operation *op, const struct meta_topic *t, const struct meta_partition *p,
-                     const struct move *m, const int32_t *isr, int32_t isr_n, bool *unclean)
+/* The leader that p is to have: the present one, else the first replica that may lead and is in
+ * sync; with unclean elections any that may lead. -1: none. */
+static int32_t elect(const struct operation *op, const struct meta_topic *t,
+		     const struct meta_partition *p, const struct move *m, const int32_t *isr,
+		     int32_t isr_n, bool *unclean)
 {
 	*unclean = false;
 	if (has(isr, isr_n, p->leader) && may_lead(op, m, p->leader))
@@ -34,7 +36,8 @@ static int32_t elect(const struct operation *op, const struct meta_topic *t, con
 	for (int32_t i = 0; i < p->replicas_n; i++)
 		if (has(isr, isr_n, p->replicas[i]) && may_lead(op, m, p->replicas[i]))
 			return p->replicas[i];
-	if (!meta_config_bool(op->c->image, op->c->settings->node.id, t, "unclean.leader.election.enable"))
+	if (!meta_config_bool(op->c->image, op->c->settings->node.id, t,
+			      "unclean.leader.election.enable"))
 		return -1;
 	for (int32_t i = 0; i < p->replicas_n; i++)
 		if (may_lead(op, m, p->replicas[i])) {
@@ -44,7 +47,8 @@ static int32_t elect(const struct operation *op, const struct meta_topic *t, con
 	return -1;
 }
 
-static void change(struct operation *op, const struct meta_topic *t, const struct meta_partition *p, const struct move *m)
+static void change(struct operation *op, const struct meta_topic *t, const struct meta_partition *p,
+		   const struct move *m)
 {
 	struct partition_change_record r;
 	int32_t *isr = arena_get(&op->arena, (size_t)p->isr_n * sizeof *isr + 1), n = 0, leader;
@@ -88,7 +92,8 @@ static void all(struct operation *op, const struct move *m)
 		for (int32_t i = 0; i < t->partitions_n && !op->failed; i++) {
 			const struct meta_partition *p = &t->partitions[i];
 
-			if (p->replicas && (m->gone >= 0 ? has(p->isr, p->isr_n, m->gone) : p->leader < 0))
+			if (p->replicas
+			    && (m->gone >= 0 ? has(p->isr, p->isr_n, m->gone) : p->leader < 0))
 				change(op, t, p, m);
 		}
 }

@@ -1,4 +1,5 @@
-/* Replicas by hand or around the ring of brokers (StripedReplicaPlacer's promises: leaders spread, fenced brokers last). */
+/* Replicas by hand or around the ring of brokers (StripedReplicaPlacer's promises: leaders spread,
+ * fenced brokers last). */
 #include "placement.h"
 
 #include <stdlib.h>
@@ -15,31 +16,40 @@ int placement_room(struct operation *op, struct placement *p, int32_t n)
 	return p->replicas && p->replicas_n ? 0 : -1;
 }
 
-struct fault placement_manual(struct operation *op, struct placement *p, int32_t i, int32_t partition,
-                              const int32_t *brokers, int32_t n, int32_t want)
+struct fault placement_manual(struct operation *op, struct placement *p, int32_t i,
+			      int32_t partition, const int32_t *brokers, int32_t n, int32_t want)
 {
 	bool active = false;
 
 	if (n <= 0)
 		return fault(op, WIRE_INVALID_REPLICA_ASSIGNMENT,
-		             "The manual partition assignment includes an empty replica list.");
+			     "The manual partition assignment includes an empty replica list.");
 	for (int32_t k = 0; k < n; k++) {
 		if (!meta_broker(op->c->image, brokers[k]))
-			return fault(op, WIRE_INVALID_REPLICA_ASSIGNMENT, "The manual partition assignment includes broker "
-			             "%d, but no such broker is registered.", brokers[k]);
+			return fault(op, WIRE_INVALID_REPLICA_ASSIGNMENT,
+				     "The manual partition assignment includes broker "
+				     "%d, but no such broker is registered.",
+				     brokers[k]);
 		for (int32_t j = 0; j < k; j++)
 			if (brokers[j] == brokers[k])
-				return fault(op, WIRE_INVALID_REPLICA_ASSIGNMENT, "The manual partition assignment includes "
-				             "the broker %d more than once.", brokers[k]);
+				return fault(op, WIRE_INVALID_REPLICA_ASSIGNMENT,
+					     "The manual partition assignment includes "
+					     "the broker %d more than once.",
+					     brokers[k]);
 		active = active || broker_is_active(op->c, brokers[k]);
 	}
 	if (want >= 0 && n != want)
-		return fault(op, WIRE_INVALID_REPLICA_ASSIGNMENT, "The manual partition assignment includes a partition "
-		             "with %d replica(s), but this is not consistent with previous partitions, which have %d "
-		             "replica(s).", n, want);
+		return fault(op, WIRE_INVALID_REPLICA_ASSIGNMENT,
+			     "The manual partition assignment includes a partition "
+			     "with %d replica(s), but this is not consistent with previous "
+			     "partitions, which have %d "
+			     "replica(s).",
+			     n, want);
 	if (!active)
-		return fault(op, WIRE_INVALID_REPLICA_ASSIGNMENT, "All brokers specified in the manual partition assignment "
-		             "for partition %d are fenced or in controlled shutdown.", partition);
+		return fault(op, WIRE_INVALID_REPLICA_ASSIGNMENT,
+			     "All brokers specified in the manual partition assignment "
+			     "for partition %d are fenced or in controlled shutdown.",
+			     partition);
 	p->replicas[i] = arena_copy(&op->arena, brokers, (size_t)n * sizeof *brokers);
 	p->replicas_n[i] = n;
 	op->failed = op->failed || !p->replicas[i];
@@ -71,7 +81,8 @@ static int32_t *brokers(struct operation *op, bool fenced, int32_t *n)
 	return v;
 }
 
-struct fault placement_auto(struct operation *op, struct placement *p, int32_t first, int32_t factor)
+struct fault placement_auto(struct operation *op, struct placement *p, int32_t first,
+			    int32_t factor)
 {
 	int32_t up, down;
 	int32_t *live = brokers(op, false, &up), *fenced = brokers(op, true, &down);
@@ -80,16 +91,20 @@ struct fault placement_auto(struct operation *op, struct placement *p, int32_t f
 	if (op->failed)
 		return GOOD;
 	if (up == 0)
-		return fault(op, WIRE_INVALID_REPLICATION_FACTOR, "All brokers are currently fenced.");
+		return fault(op, WIRE_INVALID_REPLICATION_FACTOR,
+			     "All brokers are currently fenced.");
 	if (factor > up + down)
-		return fault(op, WIRE_INVALID_REPLICATION_FACTOR, "The target replication factor of %d cannot be reached "
-		             "because only %d broker(s) are registered or some brokers have all their log directories "
-		             "cordoned.", factor, up + down);
+		return fault(op, WIRE_INVALID_REPLICATION_FACTOR,
+			     "The target replication factor of %d cannot be reached "
+			     "because only %d broker(s) are registered or some brokers have all "
+			     "their log directories "
+			     "cordoned.",
+			     factor, up + down);
 	for (int32_t i = 0; i < up; i++)
 		active = active || broker_is_active(op->c, live[i]);
 	if (!active)
 		return fault(op, WIRE_INVALID_REPLICATION_FACTOR,
-		             "All brokers are currently fenced or in controlled shutdown.");
+			     "All brokers are currently fenced or in controlled shutdown.");
 	for (int32_t i = 0; i < p->n; i++) {
 		int32_t *v = arena_get(&op->arena, (size_t)factor * sizeof *v);
 
@@ -98,14 +113,16 @@ struct fault placement_auto(struct operation *op, struct placement *p, int32_t f
 			return GOOD;
 		}
 		for (int32_t k = 0; k < factor; k++)
-			v[k] = k < up ? live[(first + i + k) % up] : fenced[(first + i + k - up) % down];
+			v[k] = k < up ? live[(first + i + k) % up]
+				      : fenced[(first + i + k - up) % down];
 		p->replicas[i] = v;
 		p->replicas_n[i] = factor;
 	}
 	return GOOD;
 }
 
-/* The directory for a new replica: the only one of its broker, else not chosen yet (ClusterControlManager.defaultDir). */
+/* The directory for a new replica: the only one of its broker, else not chosen yet
+ * (ClusterControlManager.defaultDir). */
 static struct uuid directory(const struct operation *op, int32_t broker)
 {
 	static const struct uuid unassigned = { { [15] = 1 } };
@@ -116,7 +133,8 @@ static struct uuid directory(const struct operation *op, int32_t broker)
 	return b->log_dirs_n == 1 ? b->log_dirs[0] : unassigned;
 }
 
-void placement_records(struct operation *op, const struct placement *p, const struct uuid *topic, int32_t first)
+void placement_records(struct operation *op, const struct placement *p, const struct uuid *topic,
+		       int32_t first)
 {
 	for (int32_t i = 0; i < p->n && !op->failed; i++) {
 		struct partition_record r;

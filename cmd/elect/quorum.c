@@ -20,8 +20,9 @@ static struct quorum_voter *voter(struct quorum *q, int32_t id, const struct uui
 	for (int i = 0; i < q->voters_n; i++) {
 		struct quorum_voter *v = &q->voters[i];
 
-		if (v->id == id && (uuid_is_zero(&v->directory) || uuid_is_zero(directory)
-		                    || uuid_same(&v->directory, directory)))
+		if (v->id == id
+		    && (uuid_is_zero(&v->directory) || uuid_is_zero(directory)
+			|| uuid_same(&v->directory, directory)))
 			return v;
 	}
 	return NULL;
@@ -33,7 +34,8 @@ int quorum_voter_add(struct quorum *q, int32_t id, const struct uuid *directory)
 		errno = EINVAL;
 		return -1;
 	}
-	q->voters[q->voters_n++] = (struct quorum_voter){ .id = id, .directory = *directory, .end = -1 };
+	q->voters[q->voters_n++] =
+		(struct quorum_voter){ .id = id, .directory = *directory, .end = -1 };
 	return 0;
 }
 
@@ -85,8 +87,8 @@ static void saved(struct quorum *q, struct quorum_todo *todo)
 	todo->save = todo->begin = true;
 }
 
-/* The largest offset that a majority has on disk; it counts only beyond the start of the epoch, so that a record of this epoch is
- * among what is committed. */
+/* The largest offset that a majority has on disk; it counts only beyond the start of the epoch, so
+ * that a record of this epoch is among what is committed. */
 static void advance(struct quorum *q, struct quorum_todo *todo)
 {
 	int64_t best = -1;
@@ -106,8 +108,8 @@ static void advance(struct quorum *q, struct quorum_todo *todo)
 	todo->committed = true;
 }
 
-static void reached(struct quorum *q, const struct quorum_event *e, int32_t id, const struct uuid *directory,
-                    struct quorum_todo *todo)
+static void reached(struct quorum *q, const struct quorum_event *e, int32_t id,
+		    const struct uuid *directory, struct quorum_todo *todo)
 {
 	struct quorum_voter *v = voter(q, id, directory);
 
@@ -129,12 +131,8 @@ void quorum_step(struct quorum *q, const struct quorum_event *e, struct quorum_t
 		if (q->voters_n == 1)
 			stand(q, e->epoch + 1, todo);
 		break;
-	case QUORUM_SAVED:
-		saved(q, todo);
-		break;
-	case QUORUM_FLUSHED:
-		reached(q, e, q->id, &q->directory, todo);
-		break;
+	case QUORUM_SAVED: saved(q, todo); break;
+	case QUORUM_FLUSHED: reached(q, e, q->id, &q->directory, todo); break;
 	case QUORUM_FETCHED:
 		if (e->id != q->id)
 			reached(q, e, e->id, &e->directory, todo);

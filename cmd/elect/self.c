@@ -1,4 +1,5 @@
-/* This broker's own registration and heartbeats: what the agent asks for goes to the controller as any broker's request does. */
+/* This broker's own registration and heartbeats: what the agent asks for goes to the controller as
+ * any broker's request does. */
 #include <string.h>
 
 #include <skalibs/strerr.h>
@@ -93,7 +94,8 @@ static void beat(struct elect *e, const struct agent_heartbeat *h, int64_t now_m
 	}
 	agent_beaten(&e->agent, out.is_fenced, now_ms);
 	if (was != out.is_fenced)
-		strerr_warni1x(out.is_fenced ? "fenced: a program of this node is silent" : "unfenced");
+		strerr_warni1x(out.is_fenced ? "fenced: a program of this node is silent"
+					     : "unfenced");
 }
 
 int64_t self_turn(struct elect *e, int64_t now_ms)

@@ -138,17 +138,22 @@ int settings_read(struct settings *s, char *why, int why_n)
 	if (meta_node_read(&s->node, "log") < 0)
 		return say(why, why_n, "node.id, listeners", "not set, or not valid");
 	if (!*s->node.cluster_id || uuid_is_zero(&s->node.directory))
-		return say(why, why_n, "log/meta.properties", "no cluster.id and directory.id there");
-	if (endpoints(advertised && *advertised ? advertised : listeners, false, s->broker, &s->broker_n) < 0
+		return say(why, why_n, "log/meta.properties",
+			   "no cluster.id and directory.id there");
+	if (endpoints(advertised && *advertised ? advertised : listeners, false, s->broker,
+		      &s->broker_n)
+		    < 0
 	    || s->broker_n == 0)
 		return say(why, why_n, "advertised.listeners", "not NAME://HOST:PORT,...");
 	if (endpoints(listeners, true, s->controller, &s->controller_n) < 0)
 		return say(why, why_n, "listeners", "not NAME://HOST:PORT,...");
 	if (s->controller_n == 0)
-		return say(why, why_n, "listeners", "no listener of controller.listener.names among them");
+		return say(why, why_n, "listeners",
+			   "no listener of controller.listener.names among them");
 	voters(s);
 	if (s->voters > 1 || !s->listed)
-		return say(why, why_n, "controller.quorum.voters", "this node must be the only voter");
+		return say(why, why_n, "controller.quorum.voters",
+			   "this node must be the only voter");
 	s->rack = getenv("broker.rack");
 	if (s->rack && !*s->rack)
 		s->rack = NULL;

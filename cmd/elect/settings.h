@@ -1,4 +1,5 @@
-/* What elect knows of its node before it reads any log: environment, meta.properties, run/incarnation. */
+/* What elect knows of its node before it reads any log: environment, meta.properties,
+ * run/incarnation. */
 #ifndef ELECT_SETTINGS_H
 #define ELECT_SETTINGS_H
 #include <stdbool.h>
@@ -11,16 +12,16 @@ enum { ENDPOINTS_MAX = 16 };
 struct endpoint {
 	char name[64], host[256];
 	uint16_t port;
-	int16_t protocol;      /* 0 PLAINTEXT, 1 SSL, 2 SASL_PLAINTEXT, 3 SASL_SSL */
+	int16_t protocol; /* 0 PLAINTEXT, 1 SSL, 2 SASL_PLAINTEXT, 3 SASL_SSL */
 };
 struct settings {
 	struct meta_node node;
 	struct uuid incarnation;
-	const char *rack;      /* NULL none */
+	const char *rack; /* NULL none */
 	struct endpoint broker[ENDPOINTS_MAX], controller[ENDPOINTS_MAX];
 	int broker_n, controller_n;
-	bool listed;           /* controller.quorum.voters names this node or is not set */
-	int voters;            /* how many it names */
+	bool listed; /* controller.quorum.voters names this node or is not set */
+	int voters;  /* how many it names */
 };
 
 /* 0, or -1 with a message of one line in why: what a person must change. */

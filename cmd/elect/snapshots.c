@@ -1,4 +1,5 @@
-/* OFFSET-EPOCH.checkpoint: batches of a log that begins at 0, framed by control records (Kafka's RecordsSnapshotWriter, Snapshots). */
+/* OFFSET-EPOCH.checkpoint: batches of a log that begins at 0, framed by control records (Kafka's
+ * RecordsSnapshotWriter, Snapshots). */
 #include "snapshots.h"
 
 #include <dirent.h>
@@ -63,7 +64,7 @@ int snapshots_list(struct store *s)
 		if (strcmp(name, e->d_name) == 0)
 			r = add(s, id);
 		else
-			unlinkat(s->partfd, e->d_name, 0);    /* .part, .deleted */
+			unlinkat(s->partfd, e->d_name, 0); /* .part, .deleted */
 	}
 	if (!e && errno)
 		r = -1;
@@ -79,7 +80,8 @@ bool store_snapshot_has(const struct store *s, struct snapshot_id id)
 	return false;
 }
 
-int store_snapshot_read(struct store *s, struct snapshot_id id, int64_t position, size_t max, struct buf *b, int64_t *size)
+int store_snapshot_read(struct store *s, struct snapshot_id id, int64_t position, size_t max,
+			struct buf *b, int64_t *size)
 {
 	char name[NAME_SIZE];
 	struct stat st;
@@ -109,7 +111,7 @@ int store_snapshot_read(struct store *s, struct snapshot_id id, int64_t position
 struct writer {
 	int fd;
 	int32_t epoch;
-	int64_t next;          /* offset within the snapshot */
+	int64_t next; /* offset within the snapshot */
 	int64_t wall_ms;
 	struct buf values, out;
 	int n;
@@ -146,25 +148,30 @@ static int put_value(void *arg, struct span value)
 {
 	struct writer *w = arg;
 
-	if (buf_add32(&w->values, (uint32_t)value.n) < 0 || buf_add(&w->values, value.p, (size_t)value.n) < 0)
+	if (buf_add32(&w->values, (uint32_t)value.n) < 0
+	    || buf_add(&w->values, value.p, (size_t)value.n) < 0)
 		return -1;
 	w->n++;
 	return w->values.n > CHUNK ? flush(w, false) : 0;
 }
 
-static int put_control(struct writer *w, int type, const struct wire_type *t, const void *record, const struct buf *raw)
+static int put_control(struct writer *w, int type, const struct wire_type *t, const void *record,
+		       const struct buf *raw)
 {
 	size_t at = w->values.n;
 
 	if (buf_add32(&w->values, 0) < 0 || buf_add16(&w->values, (uint16_t)type) < 0
-	    || (raw ? buf_add(&w->values, raw->p, raw->n) : wire_encode(t, 0, record, &w->values, NULL)) < 0)
+	    || (raw ? buf_add(&w->values, raw->p, raw->n)
+		    : wire_encode(t, 0, record, &w->values, NULL))
+		       < 0)
 		return -1;
 	put32(w->values.p + at, (uint32_t)(w->values.n - at - 4));
 	w->n++;
 	return 0;
 }
 
-static int write_records(struct writer *w, const struct meta_image *m, int64_t last_ms, const struct buf *voters)
+static int write_records(struct writer *w, const struct meta_image *m, int64_t last_ms,
+			 const struct buf *voters)
 {
 	struct snapshot_header_record head;
 	struct snapshot_footer_record foot;
@@ -179,7 +186,7 @@ static int write_records(struct writer *w, const struct meta_image *m, int64_t l
 		return -1;
 	if (voters->n > 0
 	    && (put_control(w, META_KRAFT_VERSION, &wire_kraft_version_record, &version, NULL) < 0
-	        || put_control(w, META_KRAFT_VOTERS, NULL, NULL, voters) < 0))
+		|| put_control(w, META_KRAFT_VOTERS, NULL, NULL, voters) < 0))
 		return -1;
 	if (flush(w, true) < 0 || meta_image_records(m, put_value, w) < 0 || flush(w, false) < 0)
 		return -1;
@@ -188,8 +195,8 @@ static int write_records(struct writer *w, const struct meta_image *m, int64_t l
 	return flush(w, true);
 }
 
-int store_snapshot_write(struct store *s, struct snapshot_id id, const struct meta_image *m, int64_t last_ms, int64_t wall_ms,
-                         const struct buf *voters)
+int store_snapshot_write(struct store *s, struct snapshot_id id, const struct meta_image *m,
+			 int64_t last_ms, int64_t wall_ms, const struct buf *voters)
 {
 	char name[NAME_SIZE], part[NAME_SIZE + 8];
 	struct writer w = { .epoch = id.epoch, .wall_ms = wall_ms };
@@ -263,7 +270,8 @@ int store_trim(struct store *s, int64_t bytes_max, int64_t age_max_ms, int64_t w
 		name_of(s->snapshots[0], name);
 		unlinkat(s->partfd, name, 0);
 		s->snapshots_n--;
-		memmove(s->snapshots, s->snapshots + 1, (size_t)s->snapshots_n * sizeof *s->snapshots);
+		memmove(s->snapshots, s->snapshots + 1,
+			(size_t)s->snapshots_n * sizeof *s->snapshots);
 	}
 	return 0;
 }

@@ -14,11 +14,13 @@ enum { CHUNK = 4 << 20 };
 
 /* --- control records: i16 type, value, framed by u32 length as store_append wants them --- */
 
-static void put_control(struct buf *b, int type, int version, const struct wire_type *t, const void *record)
+static void put_control(struct buf *b, int type, int version, const struct wire_type *t,
+			const void *record)
 {
 	size_t at = b->n;
 
-	if (buf_add32(b, 0) < 0 || buf_add16(b, (uint16_t)type) < 0 || wire_encode(t, version, record, b, NULL) < 0)
+	if (buf_add32(b, 0) < 0 || buf_add16(b, (uint16_t)type) < 0
+	    || wire_encode(t, version, record, b, NULL) < 0)
 		strerr_diefu1sys(111, "make a control record");
 	put32(b->p + at, (uint32_t)(b->n - at - 4));
 }
@@ -50,7 +52,8 @@ static void make_voters(struct elect *e, struct buf *out)
 		strerr_diefu1sys(111, "make a voters record");
 }
 
-/* What Kafka's storage tool makes: a snapshot at offset 0 that holds the feature levels and the voters. */
+/* What Kafka's storage tool makes: a snapshot at offset 0 that holds the feature levels and the
+ * voters. */
 static void format(struct elect *e)
 {
 	struct meta_image m;
@@ -62,7 +65,8 @@ static void format(struct elect *e)
 	if (meta_image_feature(&m, span_of("metadata.version"), META_LEVEL_NEW) < 0
 	    || meta_image_feature(&m, span_of("kraft.version"), 1) < 0)
 		strerr_diefu1sys(111, "make an image");
-	if (store_snapshot_write(&e->store, (struct snapshot_id){ 0, 0 }, &m, now, now, &voters) < 0)
+	if (store_snapshot_write(&e->store, (struct snapshot_id){ 0, 0 }, &m, now, now, &voters)
+	    < 0)
 		die_store(e);
 	buf_free(&voters);
 	meta_image_free(&m);
@@ -88,7 +92,8 @@ static void on_record(void *ctx, struct meta_image *m, int type, const void *rec
 	e->records++;
 }
 
-static void load_bytes(struct elect *e, const struct buf *b, int64_t from, const struct meta_load_at *at, const char *name)
+static void load_bytes(struct elect *e, const struct buf *b, int64_t from,
+		       const struct meta_load_at *at, const char *name)
 {
 	int64_t n = meta_load(&e->load, b->p, b->n, from, at);
 
@@ -181,7 +186,9 @@ static void find_voters(struct elect *e)
 	if (wire_decode(&wire_voters_record, 0, e->voters.p, e->voters.n, &a, &r) < 0)
 		strerr_diefu1sys(111, "read the voters of log/__cluster_metadata-0");
 	for (int32_t i = 0; i < r.voters_n; i++) {
-		me = me || (r.voters[i].voter_id == n->id && uuid_same(&r.voters[i].voter_directory_id, &n->directory));
+		me = me
+		     || (r.voters[i].voter_id == n->id
+			 && uuid_same(&r.voters[i].voter_directory_id, &n->directory));
 		quorum_voter_add(&e->quorum, r.voters[i].voter_id, &r.voters[i].voter_directory_id);
 	}
 	arena_free(&a);
@@ -195,7 +202,8 @@ static void save_state(struct elect *e)
 		die_store(e);
 }
 
-/* The first batch of an epoch: who leads, and the voters when the log does not have them as they are (LeaderState). */
+/* The first batch of an epoch: who leads, and the voters when the log does not have them as they
+ * are (LeaderState). */
 static void begin_epoch(struct elect *e, bool voters_in_log)
 {
 	struct leader_change_message m;
@@ -213,11 +221,12 @@ static void begin_epoch(struct elect *e, bool voters_in_log)
 	put_control(&b, META_LEADER_CHANGE, 0, &wire_leader_change_message, &m);
 	make_voters(e, &voters);
 	if (e->voters.n > 0
-	    && (!voters_in_log || voters.n != e->voters.n || memcmp(voters.p, e->voters.p, voters.n) != 0)) {
+	    && (!voters_in_log || voters.n != e->voters.n
+		|| memcmp(voters.p, e->voters.p, voters.n) != 0)) {
 		version.kraft_version = meta_feature_level(&e->image, "kraft.version");
 		put_control(&b, META_KRAFT_VERSION, 0, &wire_kraft_version_record, &version);
-		if (buf_add32(&b, (uint32_t)voters.n + 2) < 0 || buf_add16(&b, META_KRAFT_VOTERS) < 0
-		    || buf_add(&b, voters.p, voters.n) < 0)
+		if (buf_add32(&b, (uint32_t)voters.n + 2) < 0
+		    || buf_add16(&b, META_KRAFT_VOTERS) < 0 || buf_add(&b, voters.p, voters.n) < 0)
 			strerr_diefu1sys(111, "make a control record");
 	}
 	if (store_append(&e->store, e->quorum.epoch, true, &b, wall_ms()) < 0)
@@ -231,7 +240,9 @@ static void begin_epoch(struct elect *e, bool voters_in_log)
 static void become_leader(struct elect *e)
 {
 	struct quorum_state stored;
-	struct quorum_event ev = { .type = QUORUM_START, .end = log_end(e->store.log), .now_ms = port_now_ms() };
+	struct quorum_event ev = { .type = QUORUM_START,
+				   .end = log_end(e->store.log),
+				   .now_ms = port_now_ms() };
 	struct quorum_todo todo;
 	bool voters_in_log = log_end(e->store.log) > 0;
 
@@ -294,9 +305,11 @@ static void activate(struct elect *e, bool first)
 	}
 	if (first) {
 		if (meta_feature_level(&e->image, "metadata.version") == 0
-		    && meta_image_feature(&e->image, span_of("metadata.version"), META_LEVEL_NEW) < 0)
+		    && meta_image_feature(&e->image, span_of("metadata.version"), META_LEVEL_NEW)
+			       < 0)
 			strerr_diefu1sys(111, "make an image");
-		if (meta_image_records(&e->image, count_value, &n) < 0 || meta_image_records(&e->image, keep_value, &b) < 0)
+		if (meta_image_records(&e->image, count_value, &n) < 0
+		    || meta_image_records(&e->image, keep_value, &b) < 0)
 			strerr_diefu1sys(111, "make the first records");
 		elect_append(e, &b, n);
 	}
@@ -333,7 +346,8 @@ void elect_start(struct elect *e)
 	first = e->snapshot_end == 0 && e->records == 0;
 	check_level(e);
 	if (e->load.skipped > 0)
-		strerr_warnw1x("the metadata log holds records of types that this program does not know");
+		strerr_warnw1x(
+			"the metadata log holds records of types that this program does not know");
 	find_voters(e);
 	become_leader(e);
 	activate(e, first);

@@ -30,7 +30,8 @@ int store_state_read(struct store *s, struct quorum_state *q)
 		return -1;
 	o = json_loadb(p, n, 0, NULL);
 	free(p);
-	if (!json_is_object(o) || number(o, "data_version", -1) < 0 || number(o, "data_version", -1) > 1) {
+	if (!json_is_object(o) || number(o, "data_version", -1) < 0
+	    || number(o, "data_version", -1) > 1) {
 		json_decref(o);
 		errno = EBADMSG;
 		return -1;
@@ -55,13 +56,20 @@ int store_state_write(struct store *s, const struct quorum *q, int version)
 
 	uuid_text(leads ? &uuid_zero : &q->voted_directory, id);
 	if (version >= 1) {
-		n = snprintf(p, left, "{\"leaderId\":%d,\"leaderEpoch\":%d,\"votedId\":%d,\"votedDirectoryId\":\"%s\","
-		             "\"data_version\":1}", q->leader, q->epoch, leads ? -1 : q->voted, id);
+		n = snprintf(p, left,
+			     "{\"leaderId\":%d,\"leaderEpoch\":%d,\"votedId\":%d,"
+			     "\"votedDirectoryId\":\"%s\","
+			     "\"data_version\":1}",
+			     q->leader, q->epoch, leads ? -1 : q->voted, id);
 	} else {
-		n = snprintf(p, left, "{\"clusterId\":\"\",\"leaderId\":%d,\"leaderEpoch\":%d,\"votedId\":%d,"
-		             "\"appliedOffset\":0,\"currentVoters\":[", q->leader, q->epoch, leads ? -1 : q->voted);
+		n = snprintf(
+			p, left,
+			"{\"clusterId\":\"\",\"leaderId\":%d,\"leaderEpoch\":%d,\"votedId\":%d,"
+			"\"appliedOffset\":0,\"currentVoters\":[",
+			q->leader, q->epoch, leads ? -1 : q->voted);
 		for (int i = 0; i < q->voters_n; i++)
-			n += snprintf(p + n, left - (size_t)n, "%s{\"voterId\":%d}", i ? "," : "", q->voters[i].id);
+			n += snprintf(p + n, left - (size_t)n, "%s{\"voterId\":%d}", i ? "," : "",
+				      q->voters[i].id);
 		n += snprintf(p + n, left - (size_t)n, "],\"data_version\":0}");
 	}
 	if (atomicfile_write(s->partfd, "quorum-state", text, (size_t)n) == 0)

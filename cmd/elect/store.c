@@ -23,8 +23,8 @@ static int fail(struct store *s, const char *what)
 	return -1;
 }
 
-/* A Java process that runs on this directory holds .lock in the POSIX way; our own logappend holds it by an open file description,
- * which shows no process. */
+/* A Java process that runs on this directory holds .lock in the POSIX way; our own logappend holds
+ * it by an open file description, which shows no process. */
 static int refuse_foreign(struct store *s)
 {
 	struct flock whole = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
@@ -45,7 +45,9 @@ static int refuse_foreign(struct store *s)
 
 int store_open(struct store *s, const struct log_config *c, int64_t now_ms)
 {
-	struct log_opening o = { .drop_cache = true, .recovery_point = 0, .now_ms = now_ms, .topic_id = uuid_metadata };
+	struct log_opening o = {
+		.drop_cache = true, .recovery_point = 0, .now_ms = now_ms, .topic_id = uuid_metadata
+	};
 	struct snapshot_id last;
 
 	memset(s, 0, sizeof *s);
@@ -79,7 +81,8 @@ int store_open(struct store *s, const struct log_config *c, int64_t now_ms)
 
 bool store_is_empty(const struct store *s)
 {
-	return s->snapshots_n == 0 && log_end(s->log) == 0 && faccessat(s->dirfd, "bootstrap.checkpoint", F_OK, 0) < 0;
+	return s->snapshots_n == 0 && log_end(s->log) == 0
+	       && faccessat(s->dirfd, "bootstrap.checkpoint", F_OK, 0) < 0;
 }
 
 int store_close(struct store *s)
@@ -96,7 +99,8 @@ int store_close(struct store *s)
 	return 0;
 }
 
-int batch_of(struct buf *out, int64_t base, int32_t epoch, bool control, const struct buf *values, int64_t wall_ms)
+int batch_of(struct buf *out, int64_t base, int32_t epoch, bool control, const struct buf *values,
+	     int64_t wall_ms)
 {
 	struct batch_builder w;
 	size_t at = 0;
@@ -122,7 +126,8 @@ int batch_of(struct buf *out, int64_t base, int32_t epoch, bool control, const s
 	return 0;
 }
 
-int store_append(struct store *s, int32_t epoch, bool control, const struct buf *values, int64_t wall_ms)
+int store_append(struct store *s, int32_t epoch, bool control, const struct buf *values,
+		 int64_t wall_ms)
 {
 	struct batch b;
 	int64_t base;
@@ -130,7 +135,8 @@ int store_append(struct store *s, int32_t epoch, bool control, const struct buf 
 	s->batch.n = 0;
 	if (batch_of(&s->batch, log_end(s->log), epoch, control, values, wall_ms) < 0)
 		return fail(s, "make a batch");
-	if (batch_parse(&b, s->batch.p, s->batch.n) < 0 || log_append(s->log, &b, s->batch.p, epoch, wall_ms, &base) < 0)
+	if (batch_parse(&b, s->batch.p, s->batch.n) < 0
+	    || log_append(s->log, &b, s->batch.p, epoch, wall_ms, &base) < 0)
 		return fail(s, log_error(s->log));
 	return 0;
 }

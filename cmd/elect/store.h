@@ -1,4 +1,5 @@
-/* What elect keeps on disk: log/__cluster_metadata-0 (a log as every other), its snapshots, quorum-state.
+/* What elect keeps on disk: log/__cluster_metadata-0 (a log as every other), its snapshots,
+ * quorum-state.
  *
  * All errors are -1 with errno and words in `why`.
  */
@@ -15,40 +16,47 @@
 #include "settings.h"
 
 struct snapshot_id {
-	int64_t offset;        /* the first that is not in it */
+	int64_t offset; /* the first that is not in it */
 	int32_t epoch;
 };
 struct store {
-	int dirfd, partfd;     /* log/ and log/__cluster_metadata-0 */
+	int dirfd, partfd; /* log/ and log/__cluster_metadata-0 */
 	struct log *log;
 	struct log_reader *reader;
 	uint32_t layout;
-	struct snapshot_id *snapshots;     /* oldest first */
+	struct snapshot_id *snapshots; /* oldest first */
 	int snapshots_n;
-	struct buf batch;      /* scratch */
+	struct buf batch; /* scratch */
 	char why[512];
 };
 
 int store_open(struct store *s, const struct log_config *c, int64_t now_ms);
-bool store_is_empty(const struct store *s);        /* nothing was ever written: to be formatted */
-int store_close(struct store *s);                  /* cleanly */
+bool store_is_empty(const struct store *s); /* nothing was ever written: to be formatted */
+int store_close(struct store *s);	    /* cleanly */
 
-/* One batch at the end of the log. values: u32 length, value; or control: u32 length, key type u16, value. Not synced. */
-int store_append(struct store *s, int32_t epoch, bool control, const struct buf *values, int64_t wall_ms);
+/* One batch at the end of the log. values: u32 length, value; or control: u32 length, key type u16,
+ * value. Not synced. */
+int store_append(struct store *s, int32_t epoch, bool control, const struct buf *values,
+		 int64_t wall_ms);
 int store_sync(struct store *s);
-/* Whole batches from `offset` to below `end`, at most max bytes but one batch at least, at the end of b. Bytes read, 0 none. */
+/* Whole batches from `offset` to below `end`, at most max bytes but one batch at least, at the end
+ * of b. Bytes read, 0 none. */
 int64_t store_read(struct store *s, int64_t offset, int64_t end, int64_t max, struct buf *b);
 
 /* Part of a snapshot, at the end of b. *size: of the file. -1 ENOENT: there is none. */
-int store_snapshot_read(struct store *s, struct snapshot_id id, int64_t position, size_t max, struct buf *b, int64_t *size);
+int store_snapshot_read(struct store *s, struct snapshot_id id, int64_t position, size_t max,
+			struct buf *b, int64_t *size);
 bool store_snapshot_has(const struct store *s, struct snapshot_id id);
-/* Writes one and makes it durable. voters: a VotersRecord as it stands in the log, empty with kraft.version 0. */
-int store_snapshot_write(struct store *s, struct snapshot_id id, const struct meta_image *m, int64_t last_ms, int64_t wall_ms,
-                         const struct buf *voters);
-/* Removes what newer snapshots make superfluous, when log and snapshots together are larger or older than wanted. */
+/* Writes one and makes it durable. voters: a VotersRecord as it stands in the log, empty with
+ * kraft.version 0. */
+int store_snapshot_write(struct store *s, struct snapshot_id id, const struct meta_image *m,
+			 int64_t last_ms, int64_t wall_ms, const struct buf *voters);
+/* Removes what newer snapshots make superfluous, when log and snapshots together are larger or
+ * older than wanted. */
 int store_trim(struct store *s, int64_t bytes_max, int64_t age_max_ms, int64_t wall_ms);
 
-/* quorum-state (FileQuorumStateStore): -1 ENOENT when it is not there. version: 0 or 1, of quorum-state's format. */
+/* quorum-state (FileQuorumStateStore): -1 ENOENT when it is not there. version: 0 or 1, of
+ * quorum-state's format. */
 struct quorum_state {
 	int32_t leader, epoch, voted;
 	struct uuid voted_directory;

@@ -17,7 +17,8 @@ typedef struct create_topics_response_creatable_topic_result new_topic_result;
 
 static const char *name_wrong(struct span name)
 {
-	static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	static const char legal[] =
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
 
 	if (name.n <= 0)
 		return "the empty string is not allowed";
@@ -38,11 +39,15 @@ bool topic_name_fault(struct operation *op, struct span name, struct fault *f)
 	if (why && *why)
 		*f = fault(op, WIRE_INVALID_TOPIC_EXCEPTION, "Topic name is invalid: %s", why);
 	else if (name.n > NAME_MAX_BYTES)
-		*f = fault(op, WIRE_INVALID_TOPIC_EXCEPTION, "Topic name is invalid: the length of '%.*s' is longer "
-		           "than the max allowed length %d", name.n, name.p, NAME_MAX_BYTES);
+		*f = fault(op, WIRE_INVALID_TOPIC_EXCEPTION,
+			   "Topic name is invalid: the length of '%.*s' is longer "
+			   "than the max allowed length %d",
+			   name.n, name.p, NAME_MAX_BYTES);
 	else if (why)
-		*f = fault(op, WIRE_INVALID_TOPIC_EXCEPTION, "Topic name is invalid: '%.*s' contains one or more "
-		           "characters other than ASCII alphanumerics, '.', '_' and '-'", name.n, name.p);
+		*f = fault(op, WIRE_INVALID_TOPIC_EXCEPTION,
+			   "Topic name is invalid: '%.*s' contains one or more "
+			   "characters other than ASCII alphanumerics, '.', '_' and '-'",
+			   name.n, name.p);
 	else
 		return false;
 	return true;
@@ -78,19 +83,22 @@ static struct fault name_fault(struct operation *op, struct span name)
 	struct fault f;
 
 	if (meta_topic_named(op->c->image, name))
-		return fault(op, WIRE_TOPIC_ALREADY_EXISTS, "Topic '%.*s' already exists.", name.n, name.p);
+		return fault(op, WIRE_TOPIC_ALREADY_EXISTS, "Topic '%.*s' already exists.", name.n,
+			     name.p);
 	if (topic_name_fault(op, name, &f))
 		return f;
 	other = colliding(op->c->image, name);
 	if (other)
-		return fault(op, WIRE_INVALID_TOPIC_EXCEPTION, "Topic '%.*s' collides with existing topic: %s",
-		             name.n, name.p, other->name);
+		return fault(op, WIRE_INVALID_TOPIC_EXCEPTION,
+			     "Topic '%.*s' collides with existing topic: %s", name.n, name.p,
+			     other->name);
 	return GOOD;
 }
 
 /* --- making a topic --- */
 
-/* The configs in force of a topic that is being made: what was asked for, else what every topic gets. */
+/* The configs in force of a topic that is being made: what was asked for, else what every topic
+ * gets. */
 static void answer_configs(struct operation *op, const new_topic *t, new_topic_result *r)
 {
 	static const struct meta_topic any = { .name = "" };
@@ -108,7 +116,8 @@ static void answer_configs(struct operation *op, const new_topic *t, new_topic_r
 
 		wire_init(&wire_create_topics_response_creatable_topic_configs, &r->configs[i]);
 		r->configs[i].name = span_of(d[i].name);
-		r->configs[i].value = span_of(meta_config(op->c->image, op->c->settings->node.id, &any, d[i].name, &source));
+		r->configs[i].value = span_of(meta_config(op->c->image, op->c->settings->node.id,
+							  &any, d[i].name, &source));
 		r->configs[i].config_source = (int8_t)source;
 		for (int32_t j = 0; j < t->configs_n; j++)
 			if (span_is(t->configs[j].name, d[i].name)) {
@@ -123,11 +132,13 @@ static struct fault manual_placement(struct operation *op, const new_topic *t, s
 	bool *seen = arena_get(&op->arena, (size_t)t->assignments_n);
 
 	if (t->replication_factor != -1)
-		return fault(op, WIRE_INVALID_REQUEST, "A manual partition assignment was specified, but replication "
-		             "factor was not set to -1.");
+		return fault(op, WIRE_INVALID_REQUEST,
+			     "A manual partition assignment was specified, but replication "
+			     "factor was not set to -1.");
 	if (t->num_partitions != -1)
-		return fault(op, WIRE_INVALID_REQUEST, "A manual partition assignment was specified, but numPartitions "
-		             "was not set to -1.");
+		return fault(op, WIRE_INVALID_REQUEST,
+			     "A manual partition assignment was specified, but numPartitions "
+			     "was not set to -1.");
 	if (!seen || placement_room(op, p, t->assignments_n) < 0) {
 		op->failed = true;
 		return GOOD;
@@ -137,14 +148,17 @@ static struct fault manual_placement(struct operation *op, const new_topic *t, s
 		struct fault f;
 
 		if (index >= 0 && index < t->assignments_n && seen[index])
-			return fault(op, WIRE_INVALID_REPLICA_ASSIGNMENT, "Found multiple manual partition assignments "
-			             "for partition %d", index);
+			return fault(op, WIRE_INVALID_REPLICA_ASSIGNMENT,
+				     "Found multiple manual partition assignments "
+				     "for partition %d",
+				     index);
 		if (index < 0 || index >= t->assignments_n)
 			return fault(op, WIRE_INVALID_REPLICA_ASSIGNMENT,
-			             "partitions should be a consecutive 0-based integer sequence");
+				     "partitions should be a consecutive 0-based integer sequence");
 		seen[index] = true;
-		f = placement_manual(op, p, index, index, t->assignments[i].broker_ids, t->assignments[i].broker_ids_n,
-		                     i ? p->replicas_n[t->assignments[0].partition_index] : -1);
+		f = placement_manual(op, p, index, index, t->assignments[i].broker_ids,
+				     t->assignments[i].broker_ids_n,
+				     i ? p->replicas_n[t->assignments[0].partition_index] : -1);
 		if (f.code)
 			return f;
 	}
@@ -154,14 +168,17 @@ static struct fault manual_placement(struct operation *op, const new_topic *t, s
 static struct fault auto_placement(struct operation *op, const new_topic *t, struct placement *p)
 {
 	const struct meta_image *m = op->c->image;
-	int32_t node = op->c->settings->node.id, n = t->num_partitions, factor = t->replication_factor;
+	int32_t node = op->c->settings->node.id, n = t->num_partitions,
+		factor = t->replication_factor;
 	struct fault f;
 
 	if (factor < -1 || factor == 0)
 		return fault(op, WIRE_INVALID_REPLICATION_FACTOR,
-		             "Replication factor must be larger than 0, or -1 to use the default value.");
+			     "Replication factor must be larger than 0, or -1 to use the default "
+			     "value.");
 	if (n < -1 || n == 0)
-		return fault(op, WIRE_INVALID_PARTITIONS, "Number of partitions was set to an invalid non-positive value.");
+		return fault(op, WIRE_INVALID_PARTITIONS,
+			     "Number of partitions was set to an invalid non-positive value.");
 	if (n == -1)
 		n = (int32_t)meta_config_int(m, node, NULL, "num.partitions");
 	if (factor == -1)
@@ -172,8 +189,8 @@ static struct fault auto_placement(struct operation *op, const new_topic *t, str
 	}
 	f = placement_auto(op, p, 0, factor);
 	if (f.code && f.message.n >= 0)
-		return fault(op, f.code, "Unable to replicate the partition %d time(s): %.*s", factor, f.message.n,
-		             f.message.p);
+		return fault(op, f.code, "Unable to replicate the partition %d time(s): %.*s",
+			     factor, f.message.n, f.message.p);
 	return f;
 }
 
@@ -214,7 +231,8 @@ static int64_t partitions_asked(const struct operation *op, const struct create_
 		if (q->topics[i].assignments_n > 0)
 			n += q->topics[i].assignments_n;
 		else if (q->topics[i].num_partitions == -1)
-			n += meta_config_int(op->c->image, op->c->settings->node.id, NULL, "num.partitions");
+			n += meta_config_int(op->c->image, op->c->settings->node.id, NULL,
+					     "num.partitions");
 		else if (q->topics[i].num_partitions > 0)
 			n += q->topics[i].num_partitions;
 	return n;
@@ -236,7 +254,8 @@ static bool answered(const struct create_topics_response *r, struct span name)
 	return false;
 }
 
-void create_topics(struct operation *op, const struct wire_request *q, const void *request, void *response)
+void create_topics(struct operation *op, const struct wire_request *q, const void *request,
+		   void *response)
 {
 	const struct create_topics_request *in = request;
 	struct create_topics_response *out = response;
@@ -258,11 +277,13 @@ void create_topics(struct operation *op, const struct wire_request *q, const voi
 		wire_init(&wire_create_topics_response_creatable_topic_result, r);
 		r->name = in->topics[i].name;
 		if (too_many)
-			f = fault(op, WIRE_POLICY_VIOLATION, "Excessively large number of partitions per request.");
+			f = fault(op, WIRE_POLICY_VIOLATION,
+				  "Excessively large number of partitions per request.");
 		else if (asked_twice(in, i))
 			f = fault(op, WIRE_INVALID_REQUEST, "Duplicate topic name.");
 		else if (span_is(r->name, "__cluster_metadata"))
-			f = fault(op, WIRE_INVALID_REQUEST, "Creation of internal topic __cluster_metadata is prohibited.");
+			f = fault(op, WIRE_INVALID_REQUEST,
+				  "Creation of internal topic __cluster_metadata is prohibited.");
 		else
 			f = create_topic(op, &in->topics[i], r);
 		r->error_code = f.code;
@@ -274,13 +295,13 @@ void create_topics(struct operation *op, const struct wire_request *q, const voi
 
 /* --- deleting --- */
 
-struct victim {                /* a topic to delete as the request names it */
-	struct span name;      /* null: by id */
+struct victim {		  /* a topic to delete as the request names it */
+	struct span name; /* null: by id */
 	struct uuid id;
 };
 
 static void delete_one(struct operation *op, const struct victim *v, int32_t i, int32_t n,
-                       struct delete_topics_response_deletable_topic_result *r)
+		       struct delete_topics_response_deletable_topic_result *r)
 {
 	struct remove_topic_record record;
 	const struct meta_topic *t;
@@ -289,16 +310,19 @@ static void delete_one(struct operation *op, const struct victim *v, int32_t i, 
 	r->name = v[i].name;
 	r->topic_id = v[i].id;
 	if (v[i].name.n >= 0 && !uuid_is_zero(&v[i].id)) {
-		f = fault(op, WIRE_INVALID_REQUEST, "You may not specify both topic name and topic id.");
+		f = fault(op, WIRE_INVALID_REQUEST,
+			  "You may not specify both topic name and topic id.");
 		goto done;
 	}
 	if (v[i].name.n < 0 && uuid_is_zero(&v[i].id)) {
 		f = fault(op, WIRE_INVALID_REQUEST, "Neither topic name nor id were specified.");
 		goto done;
 	}
-	t = v[i].name.n >= 0 ? meta_topic_named(op->c->image, v[i].name) : meta_topic_with_id(op->c->image, &v[i].id);
+	t = v[i].name.n >= 0 ? meta_topic_named(op->c->image, v[i].name)
+			     : meta_topic_with_id(op->c->image, &v[i].id);
 	if (!t) {
-		int code = v[i].name.n >= 0 ? WIRE_UNKNOWN_TOPIC_OR_PARTITION : WIRE_UNKNOWN_TOPIC_ID;
+		int code =
+			v[i].name.n >= 0 ? WIRE_UNKNOWN_TOPIC_OR_PARTITION : WIRE_UNKNOWN_TOPIC_ID;
 
 		f = fault(op, code, "%s", wire_error_text(code));
 		goto done;
@@ -306,11 +330,14 @@ static void delete_one(struct operation *op, const struct victim *v, int32_t i, 
 	for (int32_t j = 0; j < n; j++) {
 		if (j == i)
 			continue;
-		if (v[i].name.n >= 0 ? span_same(v[i].name, v[j].name) : v[j].name.n < 0 && uuid_same(&v[i].id, &v[j].id))
-			f = fault(op, WIRE_INVALID_REQUEST, "Duplicate topic %s.", v[i].name.n >= 0 ? "name" : "id");
+		if (v[i].name.n >= 0 ? span_same(v[i].name, v[j].name)
+				     : v[j].name.n < 0 && uuid_same(&v[i].id, &v[j].id))
+			f = fault(op, WIRE_INVALID_REQUEST, "Duplicate topic %s.",
+				  v[i].name.n >= 0 ? "name" : "id");
 		else if (v[i].name.n >= 0 && v[j].name.n < 0 && uuid_same(&v[j].id, &t->id))
-			f = fault(op, WIRE_INVALID_REQUEST,
-			          "The provided topic name maps to an ID that was already supplied.");
+			f = fault(
+				op, WIRE_INVALID_REQUEST,
+				"The provided topic name maps to an ID that was already supplied.");
 		if (f.code)
 			goto done;
 	}
@@ -324,12 +351,15 @@ done:
 	r->error_message = f.message;
 }
 
-void delete_topics(struct operation *op, const struct wire_request *q, const void *request, void *response)
+void delete_topics(struct operation *op, const struct wire_request *q, const void *request,
+		   void *response)
 {
 	const struct delete_topics_request *in = request;
 	struct delete_topics_response *out = response;
-	bool enabled = meta_config_bool(op->c->image, op->c->settings->node.id, NULL, "delete.topic.enable");
-	int32_t names = in->topic_names_n > 0 ? in->topic_names_n : 0, n = names + (in->topics_n > 0 ? in->topics_n : 0);
+	bool enabled = meta_config_bool(op->c->image, op->c->settings->node.id, NULL,
+					"delete.topic.enable");
+	int32_t names = in->topic_names_n > 0 ? in->topic_names_n : 0,
+		n = names + (in->topics_n > 0 ? in->topics_n : 0);
 	struct victim *v = arena_get(&op->arena, (size_t)n * sizeof *v + 1);
 
 	op->timeout_ms = in->timeout_ms;
@@ -340,7 +370,8 @@ void delete_topics(struct operation *op, const struct wire_request *q, const voi
 	}
 	for (int32_t i = 0; i < n; i++)
 		v[i] = i < names ? (struct victim){ in->topic_names[i], uuid_zero }
-			: (struct victim){ in->topics[i - names].name, in->topics[i - names].topic_id };
+				 : (struct victim){ in->topics[i - names].name,
+						    in->topics[i - names].topic_id };
 	out->responses_n = n;
 	for (int32_t i = 0; i < n && !op->failed; i++) {
 		wire_init(&wire_delete_topics_response_deletable_topic_result, &out->responses[i]);
@@ -350,13 +381,15 @@ void delete_topics(struct operation *op, const struct wire_request *q, const voi
 		}
 		out->responses[i].name = v[i].name;
 		out->responses[i].topic_id = v[i].id;
-		out->responses[i].error_code = q->version < 3 ? WIRE_INVALID_REQUEST : WIRE_TOPIC_DELETION_DISABLED;
+		out->responses[i].error_code =
+			q->version < 3 ? WIRE_INVALID_REQUEST : WIRE_TOPIC_DELETION_DISABLED;
 	}
 }
 
 /* --- growing --- */
 
-static struct fault grow(struct operation *op, const struct create_partitions_request_create_partitions_topic *t)
+static struct fault grow(struct operation *op,
+			 const struct create_partitions_request_create_partitions_topic *t)
 {
 	const struct meta_topic *topic = meta_topic_named(op->c->image, t->name);
 	const struct meta_partition *first;
@@ -367,24 +400,31 @@ static struct fault grow(struct operation *op, const struct create_partitions_re
 	if (!topic)
 		return (struct fault){ WIRE_UNKNOWN_TOPIC_OR_PARTITION, SPAN_NULL };
 	if (t->count == topic->partitions_n)
-		return fault(op, WIRE_INVALID_PARTITIONS, "Topic already has %d partition(s).", topic->partitions_n);
+		return fault(op, WIRE_INVALID_PARTITIONS, "Topic already has %d partition(s).",
+			     topic->partitions_n);
 	if (t->count < topic->partitions_n)
-		return fault(op, WIRE_INVALID_PARTITIONS, "The topic %s currently has %d partition(s); %d would not be an "
-		             "increase.", topic->name, topic->partitions_n, t->count);
+		return fault(op, WIRE_INVALID_PARTITIONS,
+			     "The topic %s currently has %d partition(s); %d would not be an "
+			     "increase.",
+			     topic->name, topic->partitions_n, t->count);
 	more = t->count - topic->partitions_n;
 	if (more > PARTITIONS_MAX)
-		return fault(op, WIRE_POLICY_VIOLATION, "Excessively large number of partitions per request.");
+		return fault(op, WIRE_POLICY_VIOLATION,
+			     "Excessively large number of partitions per request.");
 	if (t->assignments_n >= 0 && t->assignments_n != more)
-		return fault(op, WIRE_INVALID_REPLICA_ASSIGNMENT, "Attempted to add %d additional partition(s), but only %d "
-		             "assignment(s) were specified.", more, t->assignments_n);
+		return fault(op, WIRE_INVALID_REPLICA_ASSIGNMENT,
+			     "Attempted to add %d additional partition(s), but only %d "
+			     "assignment(s) were specified.",
+			     more, t->assignments_n);
 	first = meta_partition(topic, 0);
 	if (!first || placement_room(op, &p, more) < 0) {
 		op->failed = true;
 		return GOOD;
 	}
 	for (int32_t i = 0; !f.code && i < t->assignments_n; i++)
-		f = placement_manual(op, &p, i, topic->partitions_n + i, t->assignments[i].broker_ids,
-		                     t->assignments[i].broker_ids_n, first->replicas_n);
+		f = placement_manual(op, &p, i, topic->partitions_n + i,
+				     t->assignments[i].broker_ids, t->assignments[i].broker_ids_n,
+				     first->replicas_n);
 	if (t->assignments_n < 0)
 		f = placement_auto(op, &p, topic->partitions_n, first->replicas_n);
 	if (!f.code)
@@ -392,7 +432,8 @@ static struct fault grow(struct operation *op, const struct create_partitions_re
 	return f;
 }
 
-void create_partitions(struct operation *op, const struct wire_request *q, const void *request, void *response)
+void create_partitions(struct operation *op, const struct wire_request *q, const void *request,
+		       void *response)
 {
 	const struct create_partitions_request *in = request;
 	struct create_partitions_response *out = response;
@@ -404,7 +445,8 @@ void create_partitions(struct operation *op, const struct wire_request *q, const
 		return;
 	}
 	for (int32_t i = 0; i < in->topics_n && !op->failed; i++) {
-		struct create_partitions_response_create_partitions_topic_result *r = &out->results[out->results_n];
+		struct create_partitions_response_create_partitions_topic_result *r =
+			&out->results[out->results_n];
 		struct fault f = GOOD;
 		bool again = false;
 

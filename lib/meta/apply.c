@@ -1,4 +1,5 @@
-/* Records into the image: one function a record type (Kafka's *Delta.replay, PartitionRegistration.merge). */
+/* Records into the image: one function a record type (Kafka's *Delta.replay,
+ * PartitionRegistration.merge). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "wire/api.h"
 #include "wire/wire.h"
 
-enum { HOLES_MAX = 10000 };    /* a batch of Kafka's makes at most so many partitions */
+enum { HOLES_MAX = 10000 }; /* a batch of Kafka's makes at most so many partitions */
 
 static int refuse(int e)
 {
@@ -114,8 +115,10 @@ static int apply_partition(struct meta_image *m, const struct partition_record *
 	    || COPY(p->isr, p->isr_n, r->isr, r->isr_n) < 0
 	    || COPY(p->removing, p->removing_n, r->removing_replicas, r->removing_replicas_n) < 0
 	    || COPY(p->adding, p->adding_n, r->adding_replicas, r->adding_replicas_n) < 0
-	    || COPY(p->elr, p->elr_n, r->eligible_leader_replicas, r->eligible_leader_replicas_n) < 0
-	    || COPY(p->last_known_elr, p->last_known_elr_n, r->last_known_elr, r->last_known_elr_n) < 0)
+	    || COPY(p->elr, p->elr_n, r->eligible_leader_replicas, r->eligible_leader_replicas_n)
+		       < 0
+	    || COPY(p->last_known_elr, p->last_known_elr_n, r->last_known_elr, r->last_known_elr_n)
+		       < 0)
 		return -1;
 	return set_directories(p, r->directories, r->directories_n);
 }
@@ -127,14 +130,16 @@ static int apply_partition_change(struct meta_image *m, const struct partition_c
 
 	if (!p)
 		return refuse(EINVAL);
-#define MERGE(field, from) (r->from##_n >= 0 && COPY(p->field, p->field##_n, r->from, r->from##_n) < 0)
+#define MERGE(field, from)                                                                         \
+	(r->from##_n >= 0 && COPY(p->field, p->field##_n, r->from, r->from##_n) < 0)
 	if (MERGE(replicas, replicas) || MERGE(isr, isr) || MERGE(removing, removing_replicas)
 	    || MERGE(adding, adding_replicas) || MERGE(elr, eligible_leader_replicas)
 	    || MERGE(last_known_elr, last_known_elr))
 		return -1;
 #undef MERGE
-	if (r->directories_n >= 0 ? set_directories(p, r->directories, r->directories_n) < 0
-	    : p->directories_n != p->replicas_n && set_directories(p, NULL, 0) < 0)
+	if (r->directories_n >= 0
+		    ? set_directories(p, r->directories, r->directories_n) < 0
+		    : p->directories_n != p->replicas_n && set_directories(p, NULL, 0) < 0)
 		return -1;
 	if (r->leader != -2) {
 		p->leader = r->leader;
@@ -283,7 +288,8 @@ int meta_image_feature(struct meta_image *m, struct span name, int16_t level)
 		if (level == 0)
 			return 0;
 		f = calloc(1, sizeof *f);
-		if (!f || !(f->name = copy_z(name)) || map_put(&m->features, f->name, (size_t)name.n, f) < 0) {
+		if (!f || !(f->name = copy_z(name))
+		    || map_put(&m->features, f->name, (size_t)name.n, f) < 0) {
 			free(f ? f->name : NULL);
 			free(f);
 			return -1;
@@ -296,7 +302,7 @@ int meta_image_feature(struct meta_image *m, struct span name, int16_t level)
 /* --- brokers and controllers --- */
 
 static int endpoint_set(struct meta_endpoint *e, struct span name, struct span host, uint16_t port,
-                        int16_t protocol)
+			int16_t protocol)
 {
 	e->name = copy_z(name);
 	e->host = copy_z(host);
@@ -314,23 +320,27 @@ static int range_set(struct meta_feature_range *f, struct span name, int16_t min
 }
 
 /* Fills b's endpoints and features from r, a broker's or a controller's registration. */
-#define FILL(b, r) do { \
-	b->endpoints = calloc((size_t)r->end_points_n + 1, sizeof *b->endpoints); \
-	b->features = calloc((size_t)r->features_n + 1, sizeof *b->features); \
-	if (!b->endpoints || !b->features) \
-		goto fail; \
-	b->endpoints_n = r->end_points_n; \
-	b->features_n = r->features_n; \
-	for (int32_t i = 0; i < r->end_points_n; i++) \
-		if (endpoint_set(&b->endpoints[i], r->end_points[i].name, r->end_points[i].host, \
-				 r->end_points[i].port, r->end_points[i].security_protocol) < 0) \
-			goto fail; \
-	for (int32_t i = 0; i < r->features_n; i++) \
-		if (range_set(&b->features[i], r->features[i].name, \
-			      r->features[i].min_supported_version, \
-			      r->features[i].max_supported_version) < 0) \
-			goto fail; \
-} while (0)
+#define FILL(b, r)                                                                                 \
+	do {                                                                                       \
+		b->endpoints = calloc((size_t)r->end_points_n + 1, sizeof *b->endpoints);          \
+		b->features = calloc((size_t)r->features_n + 1, sizeof *b->features);              \
+		if (!b->endpoints || !b->features)                                                 \
+			goto fail;                                                                 \
+		b->endpoints_n = r->end_points_n;                                                  \
+		b->features_n = r->features_n;                                                     \
+		for (int32_t i = 0; i < r->end_points_n; i++)                                      \
+			if (endpoint_set(&b->endpoints[i], r->end_points[i].name,                  \
+					 r->end_points[i].host, r->end_points[i].port,             \
+					 r->end_points[i].security_protocol)                       \
+			    < 0)                                                                   \
+				goto fail;                                                         \
+		for (int32_t i = 0; i < r->features_n; i++)                                        \
+			if (range_set(&b->features[i], r->features[i].name,                        \
+				      r->features[i].min_supported_version,                        \
+				      r->features[i].max_supported_version)                        \
+			    < 0)                                                                   \
+				goto fail;                                                         \
+	} while (0)
 
 static int put_broker(struct map *into, struct meta_broker *b)
 {
@@ -370,7 +380,7 @@ fail:
 }
 
 static int apply_register_controller(struct meta_image *m,
-                                     const struct register_controller_record *r)
+				     const struct register_controller_record *r)
 {
 	struct meta_broker *b = calloc(1, sizeof *b);
 
@@ -407,7 +417,7 @@ static int apply_fence(struct meta_image *m, int32_t id, int64_t epoch, bool fen
 }
 
 static int apply_broker_change(struct meta_image *m,
-                               const struct broker_registration_change_record *r)
+			       const struct broker_registration_change_record *r)
 {
 	struct meta_broker *b = meta_broker(m, r->broker_id);
 
@@ -454,7 +464,8 @@ fail:
 
 static int add_span(struct buf *b, struct span s)
 {
-	return buf_add32(b, (uint32_t)s.n) < 0 || (s.n > 0 && buf_add(b, s.p, (size_t)s.n) < 0) ? -1 : 0;
+	return buf_add32(b, (uint32_t)s.n) < 0 || (s.n > 0 && buf_add(b, s.p, (size_t)s.n) < 0) ? -1
+												: 0;
 }
 
 /* What identifies a record among those of its kind: the type that adds it, then its key fields. */
@@ -470,7 +481,7 @@ static int other_key(struct buf *key, int type, const void *record, bool *remove
 	int bad = 0;
 
 	*removes = type == META_REMOVE_ACL || type == META_REMOVE_SCRAM
-		|| type == META_REMOVE_DELEGATION_TOKEN;
+		   || type == META_REMOVE_DELEGATION_TOKEN;
 	switch (type) {
 	case META_ACL:
 	case META_REMOVE_ACL:
@@ -509,7 +520,6 @@ static int apply_other(struct meta_image *m, int type, const void *record, struc
 	return r;
 }
 
-
 static int apply(struct meta_image *m, int type, const void *record, struct span value)
 {
 	const struct fence_broker_record *fence = record;
@@ -531,10 +541,9 @@ static int apply(struct meta_image *m, int type, const void *record, struct span
 	case META_FENCE_BROKER: return apply_fence(m, fence->id, fence->epoch, true);
 	case META_UNFENCE_BROKER: return apply_fence(m, unfence->id, unfence->epoch, false);
 	case META_BROKER_CHANGE: return apply_broker_change(m, record);
-	case META_FEATURE_LEVEL: return meta_image_feature(m, feature->name, feature->feature_level);
-	case META_PRODUCER_IDS:
-		m->next_producer_id = ids->next_producer_id;
-		return 0;
+	case META_FEATURE_LEVEL:
+		return meta_image_feature(m, feature->name, feature->feature_level);
+	case META_PRODUCER_IDS: m->next_producer_id = ids->next_producer_id; return 0;
 	case META_REGISTER_CONTROLLER: return apply_register_controller(m, record);
 	case META_UNREGISTER_CONTROLLER:
 		return remove_broker(&m->controllers, gone_controller->controller_id);
@@ -544,15 +553,15 @@ static int apply(struct meta_image *m, int type, const void *record, struct span
 	case META_REMOVE_SCRAM:
 	case META_DELEGATION_TOKEN:
 	case META_REMOVE_DELEGATION_TOKEN:
-	case META_CLIENT_QUOTA:
-		return apply_other(m, type, record, value);
+	case META_CLIENT_QUOTA: return apply_other(m, type, record, value);
 	default:
-		return 0;    /* NoOp, ZkMigration, and the bounds of transactions, which the caller minds */
+		return 0; /* NoOp, ZkMigration, and the bounds of transactions, which the caller
+			     minds */
 	}
 }
 
 int meta_apply_decoded(struct meta_image *m, struct span value, int64_t offset, int32_t epoch,
-                       int *type, const void **record)
+		       int *type, const void **record)
 {
 	void *decoded;
 	int r;

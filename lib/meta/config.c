@@ -19,7 +19,8 @@
 #define CLUSTER META_CLUSTER
 #define CLASS META_CLASS
 
-#define T(name, type, value, rule, broker, words) { name, type, value, rule, broker, META_CLUSTER, true, words },
+#define T(name, type, value, rule, broker, words)                                                  \
+	{ name, type, value, rule, broker, META_CLUSTER, true, words },
 #define B(name, type, value, rule, mode, words)
 static const struct meta_config_def topic_defs[] = {
 #include "meta/config.def"
@@ -27,12 +28,14 @@ static const struct meta_config_def topic_defs[] = {
 #undef T
 #undef B
 #define T(name, type, value, rule, broker, words)
-#define B(name, type, value, rule, mode, words) { name, type, value, rule, NULL, mode, mode != META_STATIC, words },
+#define B(name, type, value, rule, mode, words)                                                    \
+	{ name, type, value, rule, NULL, mode, mode != META_STATIC, words },
 static const struct meta_config_def broker_defs[] = {
 #include "meta/config.def"
 };
 
-/* Broker configs that stand in for another, in its place in the order (DynamicBrokerConfig.brokerConfigSynonyms). */
+/* Broker configs that stand in for another, in its place in the order
+ * (DynamicBrokerConfig.brokerConfigSynonyms). */
 static const struct {
 	const char *name, *other;
 	int64_t unit;
@@ -47,8 +50,9 @@ enum { STAND_INS = sizeof stand_ins / sizeof *stand_ins };
 
 const struct meta_config_def *meta_config_defs(int resource, int *n)
 {
-	*n = resource == META_TOPIC ? (int)(sizeof topic_defs / sizeof *topic_defs)
-		: resource == META_BROKER ? (int)(sizeof broker_defs / sizeof *broker_defs) : 0;
+	*n = resource == META_TOPIC    ? (int)(sizeof topic_defs / sizeof *topic_defs)
+	     : resource == META_BROKER ? (int)(sizeof broker_defs / sizeof *broker_defs)
+				       : 0;
 	return resource == META_TOPIC ? topic_defs : broker_defs;
 }
 
@@ -78,14 +82,15 @@ struct layers {
 	int n;
 };
 
-static void add(struct layers *l, enum meta_config_source source, const char *name, const char *value, int64_t unit)
+static void add(struct layers *l, enum meta_config_source source, const char *name,
+		const char *value, int64_t unit)
 {
 	if (value && l->n < META_LAYERS)
 		l->v[l->n++] = (struct meta_config_layer){ source, name, value, unit };
 }
 
-static const char *broker_value(const struct meta_image *m, int32_t node, enum meta_config_source source,
-                                const char *name)
+static const char *broker_value(const struct meta_image *m, int32_t node,
+				enum meta_config_source source, const char *name)
 {
 	char id[16] = "";
 	const struct meta_config_def *d;
@@ -97,29 +102,30 @@ static const char *broker_value(const struct meta_image *m, int32_t node, enum m
 		snprintf(id, sizeof id, "%d", node);
 		/* fall through */
 	case META_SOURCE_DYNAMIC_DEFAULT_BROKER:
-		return m ? meta_config_value(meta_configs_of(m, META_BROKER, span_of(id)), name) : NULL;
-	case META_SOURCE_STATIC_BROKER:
-		return getenv(name);
-	default:
-		d = meta_config_def(META_BROKER, span_of(name));
-		return d ? d->fallback : NULL;
+		return m ? meta_config_value(meta_configs_of(m, META_BROKER, span_of(id)), name)
+			 : NULL;
+	case META_SOURCE_STATIC_BROKER: return getenv(name);
+	default: d = meta_config_def(META_BROKER, span_of(name)); return d ? d->fallback : NULL;
 	}
 }
 
 int meta_config_layers(const struct meta_image *m, int32_t node, const struct meta_topic *topic,
-                       const struct meta_config_def *d, struct meta_config_layer v[META_LAYERS])
+		       const struct meta_config_def *d, struct meta_config_layer v[META_LAYERS])
 {
 	struct layers l = { v, 0 };
 	const char *broker = topic || d->broker_name ? d->broker_name : d->name;
 
 	if (topic && m)
 		add(&l, META_SOURCE_TOPIC, d->name,
-		    meta_config_value(meta_configs_of(m, META_TOPIC, span_of(topic->name)), d->name), 1);
+		    meta_config_value(meta_configs_of(m, META_TOPIC, span_of(topic->name)),
+				      d->name),
+		    1);
 	for (int s = META_SOURCE_DYNAMIC_BROKER; broker && s <= META_SOURCE_DEFAULT; s++) {
 		add(&l, s, broker, broker_value(m, node, s, broker), 1);
 		for (int i = 0; i < STAND_INS; i++)
 			if (strcmp(stand_ins[i].name, broker) == 0)
-				add(&l, s, stand_ins[i].other, broker_value(m, node, s, stand_ins[i].other),
+				add(&l, s, stand_ins[i].other,
+				    broker_value(m, node, s, stand_ins[i].other),
 				    stand_ins[i].unit);
 	}
 	return l.n;
@@ -156,10 +162,11 @@ static const char *converted(const struct meta_config_layer *l, const char *fall
 	return fallback;
 }
 
-const char *meta_config(const struct meta_image *m, int32_t node, const struct meta_topic *topic, const char *name,
-                        enum meta_config_source *source)
+const char *meta_config(const struct meta_image *m, int32_t node, const struct meta_topic *topic,
+			const char *name, enum meta_config_source *source)
 {
-	const struct meta_config_def *d = meta_config_def(topic ? META_TOPIC : META_BROKER, span_of(name));
+	const struct meta_config_def *d =
+		meta_config_def(topic ? META_TOPIC : META_BROKER, span_of(name));
 	struct meta_config_layer v[META_LAYERS];
 	int n;
 
@@ -175,9 +182,11 @@ const char *meta_config(const struct meta_image *m, int32_t node, const struct m
 	return converted(&v[0], d->fallback);
 }
 
-int64_t meta_config_int(const struct meta_image *m, int32_t node, const struct meta_topic *topic, const char *name)
+int64_t meta_config_int(const struct meta_image *m, int32_t node, const struct meta_topic *topic,
+			const char *name)
 {
-	const struct meta_config_def *d = meta_config_def(topic ? META_TOPIC : META_BROKER, span_of(name));
+	const struct meta_config_def *d =
+		meta_config_def(topic ? META_TOPIC : META_BROKER, span_of(name));
 	const char *z = meta_config(m, node, topic, name, NULL);
 	int64_t v = 0;
 
@@ -186,9 +195,11 @@ int64_t meta_config_int(const struct meta_image *m, int32_t node, const struct m
 	return d && d->fallback && number(d->fallback, &v) ? v : 0;
 }
 
-bool meta_config_bool(const struct meta_image *m, int32_t node, const struct meta_topic *topic, const char *name)
+bool meta_config_bool(const struct meta_image *m, int32_t node, const struct meta_topic *topic,
+		      const char *name)
 {
-	const struct meta_config_def *d = meta_config_def(topic ? META_TOPIC : META_BROKER, span_of(name));
+	const struct meta_config_def *d =
+		meta_config_def(topic ? META_TOPIC : META_BROKER, span_of(name));
 	const char *z = meta_config(m, node, topic, name, NULL);
 
 	if (z && strcasecmp(z, "true") != 0 && strcasecmp(z, "false") != 0)

@@ -1,4 +1,5 @@
-/* Is a value legal for a config? (ConfigDef.parseType and its validators; the words of errors are Kafka's.) */
+/* Is a value legal for a config? (ConfigDef.parseType and its validators; the words of errors are
+ * Kafka's.) */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
@@ -19,7 +20,8 @@ struct check {
 
 static int bad_part(const struct check *c, const char *p, size_t n, const char *why)
 {
-	snprintf(c->why, (size_t)c->why_n, "Invalid value %.*s for configuration %s: %s", (int)n, p, c->d->name, why);
+	snprintf(c->why, (size_t)c->why_n, "Invalid value %.*s for configuration %s: %s", (int)n, p,
+		 c->d->name, why);
 	return INVALID_CONFIG;
 }
 
@@ -30,8 +32,8 @@ static int bad(const struct check *c, const char *why)
 
 static const char *type_name(enum meta_config_type t)
 {
-	static const char *const names[] = { "", "BOOLEAN", "STRING", "INT", "SHORT", "LONG", "DOUBLE", "LIST",
-	                                     "CLASS", "PASSWORD" };
+	static const char *const names[] = { "",     "BOOLEAN", "STRING", "INT",   "SHORT",
+					     "LONG", "DOUBLE",	"LIST",	  "CLASS", "PASSWORD" };
 
 	return names[t];
 }
@@ -40,18 +42,19 @@ static const char *type_name(enum meta_config_type t)
 static int check_range(const struct check *c, double v)
 {
 	const char *to = strstr(c->d->rule, "..");
-	const char *or = strchr(c->d->rule, '|');
+	const char * or = strchr(c->d->rule, '|');
 	char why[96];
 
-	if (!to || (or && v == strtod(or + 1, NULL)))
+	if (!to || (or &&v == strtod(or +1, NULL)))
 		return 0;
-	if (or && (v < strtod(c->d->rule, NULL) || v > strtod(to + 2, NULL))) {
-		snprintf(why, sizeof why, "Value must be between %.*s and %.*s or equal to %s", (int)(to - c->d->rule),
-			 c->d->rule, (int)(or - to - 2), to + 2, or + 1);
+	if (or &&(v < strtod(c->d->rule, NULL) || v > strtod(to + 2, NULL))) {
+		snprintf(why, sizeof why, "Value must be between %.*s and %.*s or equal to %s",
+			 (int)(to - c->d->rule), c->d->rule, (int)(or -to - 2), to + 2, or +1);
 		return bad(c, why);
 	}
 	if (v < strtod(c->d->rule, NULL)) {
-		snprintf(why, sizeof why, "Value must be at least %.*s", (int)(to - c->d->rule), c->d->rule);
+		snprintf(why, sizeof why, "Value must be at least %.*s", (int)(to - c->d->rule),
+			 c->d->rule);
 		return bad(c, why);
 	}
 	if (to[2] && v > strtod(to + 2, NULL)) {
@@ -63,7 +66,9 @@ static int check_range(const struct check *c, double v)
 
 static int check_number(const struct check *c)
 {
-	long long max = c->d->type == META_SHORT ? INT16_MAX : c->d->type == META_INT ? INT32_MAX : INT64_MAX;
+	long long max = c->d->type == META_SHORT ? INT16_MAX
+			: c->d->type == META_INT ? INT32_MAX
+						 : INT64_MAX;
 	char why[64], *end;
 	long long v;
 	double x;
@@ -72,7 +77,8 @@ static int check_number(const struct check *c)
 	errno = 0;
 	if (c->d->type == META_DOUBLE) {
 		x = strtod(c->value, &end);
-		return !*c->value || *end || strpbrk(c->value, "xXnN") ? bad(c, why) : check_range(c, x);
+		return !*c->value || *end || strpbrk(c->value, "xXnN") ? bad(c, why)
+								       : check_range(c, x);
 	}
 	if (!isdigit((unsigned char)c->value[0])
 	    && !(strchr("+-", c->value[0]) && isdigit((unsigned char)c->value[1])))
@@ -116,7 +122,8 @@ static int check_word(const struct check *c, const char *word, size_t n)
 
 	if (c->d->rule[0] != '{' || rule_has(c->d->rule, word, n))
 		return 0;
-	snprintf(why, sizeof why, "String must be one of: %s", rule_words(c->d->rule, words, sizeof words));
+	snprintf(why, sizeof why, "String must be one of: %s",
+		 rule_words(c->d->rule, words, sizeof words));
 	return bad_part(c, word, n, why);
 }
 
@@ -148,9 +155,12 @@ static int check_list(const struct check *c)
 		while (len && isspace((unsigned char)p[len - 1]))
 			len--;
 		if (replicas && !is_replica(p, len)) {
-			snprintf(c->why, (size_t)c->why_n, "Invalid value [%s] for configuration %s: %s must be the "
-				 "literal '*' or a list of replicas in the following format: [partitionId]:[brokerId],"
-				 "[partitionId]:[brokerId],...", c->value, c->d->name, c->d->name);
+			snprintf(c->why, (size_t)c->why_n,
+				 "Invalid value [%s] for configuration %s: %s must be the "
+				 "literal '*' or a list of replicas in the following format: "
+				 "[partitionId]:[brokerId],"
+				 "[partitionId]:[brokerId],...",
+				 c->value, c->d->name, c->d->name);
 			return INVALID_CONFIG;
 		}
 		if (!replicas && (e = check_word(c, p, len)))
@@ -168,8 +178,10 @@ int meta_config_check(const struct meta_config_def *d, struct span value, char *
 	struct check c = { d, z, why, why_n };
 
 	if (value.n < 0 || (size_t)value.n >= sizeof z || memchr(value.p, 0, (size_t)value.n)) {
-		snprintf(why, (size_t)why_n, value.n < 0 ? "Null value not supported for configs: %s"
-			: "The value of %s is too long.", d->name);
+		snprintf(why, (size_t)why_n,
+			 value.n < 0 ? "Null value not supported for configs: %s"
+				     : "The value of %s is too long.",
+			 d->name);
 		return INVALID_CONFIG;
 	}
 	while (value.n && isspace((unsigned char)value.p[0])) {
@@ -181,16 +193,14 @@ int meta_config_check(const struct meta_config_def *d, struct span value, char *
 	span_z(value, z, sizeof z);
 	switch (d->type) {
 	case META_BOOLEAN:
-		return strcasecmp(z, "true") == 0 || strcasecmp(z, "false") == 0 ? 0
-			: bad(&c, "Expected value to be either true or false");
+		return strcasecmp(z, "true") == 0 || strcasecmp(z, "false") == 0
+			       ? 0
+			       : bad(&c, "Expected value to be either true or false");
 	case META_INT:
 	case META_SHORT:
 	case META_LONG:
-	case META_DOUBLE:
-		return check_number(&c);
-	case META_LIST:
-		return check_list(&c);
-	default:
-		return check_word(&c, z, strlen(z));
+	case META_DOUBLE: return check_number(&c);
+	case META_LIST: return check_list(&c);
+	default: return check_word(&c, z, strlen(z));
 	}
 }

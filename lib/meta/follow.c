@@ -11,9 +11,16 @@
 #include "wire/wire.h"
 
 enum {
-	FETCH = 1, FETCH_VERSION = 17, SNAPSHOT = 59, SNAPSHOT_VERSION = 1,
-	POLL_MS = 1000,            /* a poll that is answered late is no sign of life: well below a third of a session */
-	ASK_MS = 10000, RETRY_MS = 50, CHUNK = 1 << 20, DECODE_MAX = 1 << 20,
+	FETCH = 1,
+	FETCH_VERSION = 17,
+	SNAPSHOT = 59,
+	SNAPSHOT_VERSION = 1,
+	POLL_MS = 1000, /* a poll that is answered late is no sign of life: well below a third of a
+			   session */
+	ASK_MS = 10000,
+	RETRY_MS = 50,
+	CHUNK = 1 << 20,
+	DECODE_MAX = 1 << 20,
 };
 
 struct meta_follow {
@@ -23,12 +30,12 @@ struct meta_follow {
 	void *ctx;
 	struct meta_image image;
 	struct meta_load load;
-	int64_t next;              /* fetch offset: everything below is applied */
-	int32_t epoch;             /* of the record before it; -1 nothing yet */
-	int64_t goal;              /* the end that elect named first; -1 unknown */
+	int64_t next;  /* fetch offset: everything below is applied */
+	int32_t epoch; /* of the record before it; -1 nothing yet */
+	int64_t goal;  /* the end that elect named first; -1 unknown */
 	bool caught_up;
-	struct meta_load_at snapshot;   /* being fetched */
-	struct buf bytes;          /* of it, so far */
+	struct meta_load_at snapshot; /* being fetched */
+	struct buf bytes;	      /* of it, so far */
 	struct port_timer retry;
 	int32_t correlation;
 };
@@ -47,14 +54,16 @@ static void later(struct meta_follow *f)
 	port_timer_set(f->loop, &f->retry, port_now_ms() + RETRY_MS);
 }
 
-static void ask(struct meta_follow *f, int key, int version, const struct wire_type *t, const void *request,
-                void (*reply)(void *arg, const struct port_reply *r))
+static void ask(struct meta_follow *f, int key, int version, const struct wire_type *t,
+		const void *request, void (*reply)(void *arg, const struct port_reply *r))
 {
 	struct buf b = { 0 };
 
 	if (wire_request_header(&b, key, version, f->correlation++, SPAN_NULL) < 0
 	    || wire_encode(t, version, request, &b, NULL) < 0
-	    || port_ask(f->peer, WIRE_LOCAL, span_of(""), span_of(""), b.p, b.n, port_now_ms() + ASK_MS, reply, f) < 0)
+	    || port_ask(f->peer, WIRE_LOCAL, span_of(""), span_of(""), b.p, b.n,
+			port_now_ms() + ASK_MS, reply, f)
+		       < 0)
 		later(f);
 	buf_free(&b);
 }
@@ -98,7 +107,8 @@ static int load_snapshot(struct meta_follow *f)
 	return 0;
 }
 
-static void snapshot_part(struct meta_follow *f, const struct fetch_snapshot_response_partition_snapshot *p)
+static void snapshot_part(struct meta_follow *f,
+			  const struct fetch_snapshot_response_partition_snapshot *p)
 {
 	if (p->error_code || p->position != (int64_t)f->bytes.n || p->unaligned_records.n < 0
 	    || (p->unaligned_records.n == 0 && p->size > p->position)) {
@@ -136,8 +146,10 @@ static void on_snapshot(void *arg, const struct port_reply *r)
 		return;
 	}
 	head = wire_response_parse(SNAPSHOT, SNAPSHOT_VERSION, r->bytes.p, (size_t)r->bytes.n, &id);
-	if (head < 0 || wire_decode(&wire_fetch_snapshot_response, SNAPSHOT_VERSION, r->bytes.p + head,
-	                            (size_t)(r->bytes.n - head), &a, &s) < 0
+	if (head < 0
+	    || wire_decode(&wire_fetch_snapshot_response, SNAPSHOT_VERSION, r->bytes.p + head,
+			   (size_t)(r->bytes.n - head), &a, &s)
+		       < 0
 	    || s.error_code || s.topics_n != 1 || s.topics[0].partitions_n != 1)
 		later(f);
 	else
@@ -172,7 +184,8 @@ static void ask_snapshot(struct meta_follow *f)
 static void apply_answer(struct meta_follow *f, const struct fetch_response_partition_data *p)
 {
 	if (p->snapshot_id.end_offset >= 0) {
-		f->snapshot = (struct meta_load_at){ p->snapshot_id.end_offset, p->snapshot_id.epoch };
+		f->snapshot =
+			(struct meta_load_at){ p->snapshot_id.end_offset, p->snapshot_id.epoch };
 		buf_free(&f->bytes);
 		ask_snapshot(f);
 		return;
@@ -214,8 +227,10 @@ static void on_fetch(void *arg, const struct port_reply *r)
 		return;
 	}
 	head = wire_response_parse(FETCH, FETCH_VERSION, r->bytes.p, (size_t)r->bytes.n, &id);
-	if (head < 0 || wire_decode(&wire_fetch_response, FETCH_VERSION, r->bytes.p + head,
-	                            (size_t)(r->bytes.n - head), &a, &s) < 0
+	if (head < 0
+	    || wire_decode(&wire_fetch_response, FETCH_VERSION, r->bytes.p + head,
+			   (size_t)(r->bytes.n - head), &a, &s)
+		       < 0
 	    || s.error_code || s.responses_n != 1 || s.responses[0].partitions_n != 1)
 		later(f);
 	else
@@ -263,7 +278,7 @@ static void on_batch(void *ctx, struct meta_image *m)
 }
 
 struct meta_follow *meta_follow_new(struct port_loop *l, const char *elect, const char *name,
-                                    const struct meta_follow_ops *ops, void *ctx)
+				    const struct meta_follow_ops *ops, void *ctx)
 {
 	static const struct port_peer_ops none;
 	struct meta_follow *f = calloc(1, sizeof *f);

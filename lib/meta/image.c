@@ -156,7 +156,8 @@ int32_t meta_config_place(const struct meta_configs *c, struct span key, bool *f
 
 	while (lo < hi) {
 		int32_t mid = lo + (hi - lo) / 2;
-		size_t have = strlen(c->v[mid].key), n = have < (size_t)key.n ? have : (size_t)key.n;
+		size_t have = strlen(c->v[mid].key),
+		       n = have < (size_t)key.n ? have : (size_t)key.n;
 		int cmp = memcmp(c->v[mid].key, key.p, n);
 
 		if (cmp == 0)

@@ -92,14 +92,16 @@ static int data_record(struct meta_load *l, struct span value, int64_t offset, i
 		l->image->epoch = epoch;
 		return 0;
 	default:
-		return l->in_transaction ? hold(l, value, offset, epoch) : apply(l, value, offset, epoch);
+		return l->in_transaction ? hold(l, value, offset, epoch)
+					 : apply(l, value, offset, epoch);
 	}
 	errno = EBADMSG;
 	return -1;
 }
 
 /* A control record: the key is i16 version, i16 type. */
-static int control_record(struct meta_load *l, const struct record *r, int64_t offset, int32_t epoch)
+static int control_record(struct meta_load *l, const struct record *r, int64_t offset,
+			  int32_t epoch)
 {
 	struct kraft_version_record v;
 	struct arena a = { .limit = 4096 };
@@ -111,7 +113,9 @@ static int control_record(struct meta_load *l, const struct record *r, int64_t o
 	}
 	type = get16(r->key.p + 2);
 	if (type == META_KRAFT_VERSION) {
-		if (wire_decode(&wire_kraft_version_record, 0, r->value.p, (size_t)r->value.n, &a, &v) < 0)
+		if (wire_decode(&wire_kraft_version_record, 0, r->value.p, (size_t)r->value.n, &a,
+				&v)
+		    < 0)
 			return -1;
 		e = meta_image_feature(l->image, span_of("kraft.version"), v.kraft_version);
 		arena_free(&a);
@@ -122,7 +126,7 @@ static int control_record(struct meta_load *l, const struct record *r, int64_t o
 }
 
 static int load_batch(struct meta_load *l, const struct batch *b, const char *p, int64_t from,
-                      const struct meta_load_at *at)
+		      const struct meta_load_at *at)
 {
 	size_t n = (size_t)batch_bytes(b), pos = 0;
 	struct record r;
@@ -149,7 +153,8 @@ static int load_batch(struct meta_load *l, const struct batch *b, const char *p,
 	return got;
 }
 
-int64_t meta_load(struct meta_load *l, const void *p, size_t n, int64_t from, const struct meta_load_at *at)
+int64_t meta_load(struct meta_load *l, const void *p, size_t n, int64_t from,
+		  const struct meta_load_at *at)
 {
 	size_t used = 0;
 

@@ -9,7 +9,7 @@
 
 static const struct {
 	const struct wire_type *wire;
-	int max;               /* newest version we read */
+	int max; /* newest version we read */
 } types[] = {
 	[META_REGISTER_BROKER] = { &wire_register_broker_record, 4 },
 	[META_UNREGISTER_BROKER] = { &wire_unregister_broker_record, 0 },
@@ -113,14 +113,10 @@ int meta_record_encode(struct buf *b, int type, int version, const void *record)
 int meta_record_version(int type, int level)
 {
 	switch (type) {
-	case META_REGISTER_BROKER:
-		return level >= 30 ? 4 : level >= 17 ? 3 : level >= 8 ? 2 : 1;
+	case META_REGISTER_BROKER: return level >= 30 ? 4 : level >= 17 ? 3 : level >= 8 ? 2 : 1;
 	case META_PARTITION:
-	case META_PARTITION_CHANGE:
-		return level >= 23 ? 2 : level >= 17 ? 1 : 0;
-	case META_BROKER_CHANGE:
-		return level >= 30 ? 3 : level >= 17 ? 2 : 1;
-	default:
-		return 0;
+	case META_PARTITION_CHANGE: return level >= 23 ? 2 : level >= 17 ? 1 : 0;
+	case META_BROKER_CHANGE: return level >= 30 ? 3 : level >= 17 ? 2 : 1;
+	default: return 0;
 	}
 }

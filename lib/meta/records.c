@@ -42,7 +42,8 @@ static int emit_features(struct out *o, const struct meta_image *m)
 	if (o->level > 0)
 		r = emit_feature(o, "metadata.version", (int16_t)o->level);
 	while (r == 0 && (f = map_next(&m->features, &at)))
-		if (strcmp(f->name, "metadata.version") != 0 && strcmp(f->name, "kraft.version") != 0)
+		if (strcmp(f->name, "metadata.version") != 0
+		    && strcmp(f->name, "kraft.version") != 0)
 			r = emit_feature(o, f->name, f->level);
 	return r;
 }
@@ -169,7 +170,7 @@ static int emit_producer_ids(struct out *o, int64_t next)
 }
 
 void meta_partition_record(const struct meta_topic *t, const struct meta_partition *p, int level,
-                           struct partition_record *r)
+			   struct partition_record *r)
 {
 	wire_init(&wire_partition_record, r);
 	r->partition_id = p->id;
@@ -200,7 +201,8 @@ void meta_partition_record(const struct meta_topic *t, const struct meta_partiti
 	}
 }
 
-int meta_image_records(const struct meta_image *m, int (*fn)(void *arg, struct span value), void *arg)
+int meta_image_records(const struct meta_image *m, int (*fn)(void *arg, struct span value),
+		       void *arg)
 {
 	struct out o = { .fn = fn, .arg = arg, .level = meta_feature_level(m, "metadata.version") };
 	const void *v;

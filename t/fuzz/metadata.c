@@ -38,7 +38,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
 		at += 2;
 		if (size > n - at)
 			break;
-		whole = meta_apply(&m, (struct span){ (const char *)p + at, (int32_t)size }, 0, 0) >= 0;
+		whole = meta_apply(&m, (struct span){ (const char *)p + at, (int32_t)size }, 0, 0)
+			>= 0;
 		at += size;
 	}
 	if (whole) {
