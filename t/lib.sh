@@ -129,7 +129,7 @@ lab_wreck() { # what is left of the nodes in a directory, also on tmpfs
 	for node in "$1"/*/env; do
 		node=${node%/env}
 		"$node/svc/kill" "$node"
-		run=$(readlink "$node/run") && rm -rf "$run" && rmdir "${run%/*}"
+		run=$(readlink "$node/run") && rm -rf "$run" && rmdir "${run%/*}" 2>/dev/null
 	done
 }
 
