@@ -152,7 +152,7 @@ static bool file_answer(int fd, uint32_t n)
 static void test_files(void)
 {
 	static const uint32_t sizes[] = {1, 100, 8192, 8193, 70000, FILE_SIZE};
-	int fd = dial(port);
+	int fd = dial(port), wrong = 0;
 	uint32_t c;
 	for (size_t i = 0; i < 6; i++)
 		ok(file_answer(fd, sizes[i]), "a range of %u bytes, as the file has it", sizes[i]);
@@ -163,6 +163,20 @@ static void test_files(void)
 		   !memcmp(got + 101000, content + 1009, 50) && !memcmp(got + 101050, "end", 3),
 		   "bytes and ranges of two files%s", i == 1 ? ", forgotten and given again" : "");
 	}
+	ask(fd, FETCH, 2, "unknown");
+	ask(fd, FETCH, 3, "unknown");
+	ok(next_answer(fd, &c) == 10 && next_answer(fd, &c) == 10 && !memcmp(got, content, 10),
+	   "an answer whose descriptor is not here is asked for again");
+	for (int i = 0; i < 6; i++) {
+		char what[32];
+		sprintf(what, "spread %d", 1000 * i + 10);
+		ask(fd, FETCH, 4, what);
+		wrong += next_answer(fd, &c) != 1000 || memcmp(got, content, 1000) != 0;
+	}
+	is_int(wrong, 0, "6000 files");
+	ask(fd, FETCH, 5, "forgotten");
+	next_answer(fd, &c);
+	ok(atoi((char *)got) >= 1900, "the oldest are let go and the owner is told (%s)", (char *)got);
 	ask(fd, FETCH, 2, "forget");
 	next_answer(fd, &c);
 	ask(fd, FETCH, 3, "short 1000");

@@ -165,7 +165,7 @@ static void test_descriptors(void)
 	enum { N = 60 };
 	int fd[N];
 	char *const nothing[] = {"max.connections=1000", 0};
-	gate_again(40, nothing);
+	gate_again(18, nothing);
 	for (int i = 0; i < N; i++) {
 		fd[i] = dial(port);
 		ask(fd[i], METADATA, (uint32_t)i, "echo");
@@ -181,6 +181,29 @@ static void test_descriptors(void)
 		close(fd[i]);
 	}
 	is_int(served, N, "as they close all are served");
+}
+
+/* Every address of both kinds, told apart as Java would. */
+static void test_addresses(void)
+{
+	static char listeners[64];
+	struct sockaddr_in6 a = {.sin6_family = AF_INET6, .sin6_port = htons((uint16_t)port),
+	                         .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+	sprintf(listeners, "listeners=PLAINTEXT://:%d", port);
+	gate_again(0, (char *[]){listeners, 0});
+	int fd = dial(port);
+	ask(fd, METADATA, 1, "echo");
+	ok(answers(fd, 1, "metaserve User:ANONYMOUS /127.0.0.1 \xff\xff\xff\xff"), "IPv4");
+	close(fd);
+	fd = socket(AF_INET6, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&a, sizeof a) == 0) {
+		ask(fd, METADATA, 2, "echo");
+		ok(answers(fd, 2, "metaserve User:ANONYMOUS /0:0:0:0:0:0:0:1 \xff\xff\xff\xff"),
+		   "IPv6");
+	} else {
+		ok(1, "IPv6 # SKIP there is none");
+	}
+	close(fd);
 }
 
 int main(void)
@@ -199,6 +222,7 @@ int main(void)
 	test_idle_timeout();
 	test_limits();
 	test_descriptors();
+	test_addresses();
 	stop(gate, SIGTERM);
 	stop(metaserve, SIGKILL);
 	stop(logserve, SIGKILL);

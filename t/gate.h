@@ -7,8 +7,11 @@
  *      none  close    that kind of answer
  *      size N         N bytes        file N    the first N bytes of the node's file
  *      mix            bytes, a small range, a large range, a range of another file, bytes
- *      short          a range beyond the end of the file        unknown   one never handed over
+ *      short          a range beyond the end of the file
+ *      unknown        a range without its descriptor, every second time
  *      forget         tells gate to forget the files
+ *      spread N       1000 ranges of as many files, the first of them number N
+ *      forgotten      how many of them gate said it let go
  *      mute N         answers, and mutes the client for N ms     later N   answers after N ms
  *      exit           dies
  */
@@ -20,6 +23,7 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -42,6 +46,7 @@ static struct {
 	uint32_t correlation[4096];
 	int parked_n, file[2];
 	bool given[2];
+	int forgotten;
 } owner;
 
 static void answer(struct port_from to, uint32_t correlation, const void *p, size_t n)
@@ -81,6 +86,20 @@ static void answer_mix(struct port_from to, uint32_t correlation)
 		range(0, 7, 100000), range(1, 9, 50), range(0, 0, 0), {.bytes = {"end", 3}, .fd = -1},
 	};
 	answer_file(to, correlation, first, more, 4);
+}
+
+/* Each is a file of its own to gate, with the content of the node's file. */
+static void answer_spread(struct port_from to, uint32_t correlation, uint32_t first)
+{
+	static struct port_piece pieces[1001];
+	uint8_t head[4];
+	put32(head, correlation);
+	pieces[0] = (struct port_piece){.bytes = {(char *)head, 4}, .fd = -1};
+	for (uint32_t i = 0; i < 1000; i++)
+		pieces[1 + i] = (struct port_piece){.bytes = SPAN_NULL, .slot = first + i, .base = 7,
+		                                    .generation = 1, .offset = i, .n = 1,
+		                                    .fd = owner.file[0]};
+	port_answer(owner.loop, to, PORT_BYTES, 0, pieces, 1001);
 }
 
 static void release(void)
@@ -156,6 +175,10 @@ static void obey(const struct port_call *c, uint32_t correlation, const char *wh
 	} else if (!strcmp(what, "forget")) {
 		forget(c->from);
 		answer_mix(c->from, correlation);
+	} else if (!strcmp(what, "spread")) {
+		answer_spread(c->from, correlation, (uint32_t)n);
+	} else if (!strcmp(what, "forgotten")) {
+		answer(c->from, correlation, text, (size_t)sprintf(text, "%d", owner.forgotten));
 	} else if (!strcmp(what, "mute")) {
 		struct port_piece p = {.bytes = {c->body.p + 4, 4}, .fd = -1};
 		port_answer(owner.loop, c->from, PORT_BYTES, (uint32_t)n, &p, 1);
@@ -193,6 +216,11 @@ static void owner_hello(void *ctx, struct port_from from, struct span name, int 
 	owner.given[0] = owner.given[1] = false;
 }
 
+static void owner_other(void *ctx, struct port_from from, const struct port_message *m)
+{
+	owner.forgotten += m->type == PORT_TFORGET;
+}
+
 static char node[512];    /* the node's directory */
 
 static pid_t owner_start(const char *name)
@@ -204,7 +232,7 @@ static pid_t owner_start(const char *name)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	char path[64];
 	struct port_service s = {.call = owner_call, .flush = owner_flush, .hello = owner_hello,
-	                         .page_fd = -1};
+	                         .other = owner_other, .page_fd = -1};
 	owner.name = name;
 	owner.loop = port_loop_new();
 	snprintf(path, sizeof path, "run/%s", name);
@@ -239,8 +267,15 @@ static void write_file(const char *name, const void *p, size_t n)
 	close(fd);
 }
 
+/* Free, and taken from other tests for as long as this one lives. */
 static bool port_is_free(int p)
 {
+	char lock[64];
+	mkdir("/tmp/odradek-ports", 0777);
+	snprintf(lock, sizeof lock, "/tmp/odradek-ports/%d", p);
+	int held = open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0666);
+	if (held < 0 || flock(held, LOCK_EX | LOCK_NB) < 0)
+		return false;
 	struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((uint16_t)p),
 	                        .sin_addr = {htonl(INADDR_LOOPBACK)}};
 	int fd = socket(AF_INET, SOCK_STREAM, 0), on = 1;

@@ -6,8 +6,6 @@
 
 #include "gate.h"
 
-enum { HELD_MAX = 4096 };    /* of one owner */
-
 static void key_of(uint8_t key[16], uint32_t slot, uint32_t generation, uint64_t base)
 {
 	put32(key, slot);
@@ -70,7 +68,7 @@ static struct file *keep(struct holder *h, const uint8_t key[16], int fd)
 	}
 	link_newest(h, f);
 	h->n++;
-	while (h->n > HELD_MAX) {
+	while (h->n > gate.files_max) {
 		owner_forgot(h->owner, h->oldest);
 		drop(h, h->oldest);
 	}

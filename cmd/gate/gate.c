@@ -17,7 +17,12 @@
 
 #include "port/loop.h"
 
-enum { READY_FD = 3, EVENTS = 256, FRAME_MAX = 100 << 20 };
+enum {
+	READY_FD = 3, EVENTS = 256, FRAME_MAX = 100 << 20,
+	FILES_MAX = 4096,       /* descriptors of one owner */
+	OWN_FILES = 64,         /* listeners, owners, ... */
+	CLIENTS_MIN = 8,
+};
 
 struct gate gate;
 
@@ -72,13 +77,22 @@ static void settings(void)
 	gate.clients_max = (size_t)number("max.connections", INT_MAX);
 }
 
-static void raise_descriptor_limit(void)
+/* Clients leave descriptors free for those that owners hand over: with none free an owner's
+ * connection breaks, and every client of it. Two owners hand them over, logserve and logappend. */
+static void share_descriptors(void)
 {
 	struct rlimit r;
+	size_t all = 1024, clients;
 	if (getrlimit(RLIMIT_NOFILE, &r) == 0) {
 		r.rlim_cur = r.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &r);
+		all = r.rlim_max < INT_MAX ? (size_t)r.rlim_max : INT_MAX;
 	}
+	gate.files_max = all / 8 < FILES_MAX ? all / 8 : FILES_MAX;
+	clients = all - 2 * gate.files_max;
+	clients = clients > OWN_FILES + CLIENTS_MIN ? clients - OWN_FILES : CLIENTS_MIN;
+	if (gate.clients_max > clients)
+		gate.clients_max = clients;
 }
 
 /* --- signals ---------------------------------------------------------------------------------- */
@@ -216,7 +230,7 @@ int main(int argc, char **argv)
 	if (!listeners)
 		die(100, "listeners is not set");
 	settings();
-	raise_descriptor_limit();
+	share_descriptors();
 	catch_signals();
 	listeners_open(listeners, getenv("controller.listener.names"),
 	               getenv("listener.security.protocol.map"));

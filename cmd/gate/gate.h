@@ -37,7 +37,7 @@ enum {
 struct gate {
 	int64_t now;               /* of this turn, CLOCK_MONOTONIC ms */
 	struct heap timers;
-	size_t frame_max, clients_max;
+	size_t frame_max, clients_max, files_max;    /* files: of each owner */
 	int64_t idle_ms;
 	bool draining;
 	struct client *clients;

@@ -225,7 +225,7 @@ void listener_readable(struct listener *l)
 		struct sockaddr_storage from;
 		socklen_t n = sizeof from;
 		if (gate.clients_n >= gate.clients_max) {
-			pause_all("max.connections are open");
+			pause_all("as many connections as may be are open");
 			return;
 		}
 		int fd = accept4(l->fd, (struct sockaddr *)&from, &n, SOCK_NONBLOCK | SOCK_CLOEXEC);
