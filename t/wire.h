@@ -1,6 +1,9 @@
-/* Reads t/vectors/messages.tsv.gz: messages as Apache Kafka writes them (t/vectors/make.sh). */
+/* For tests of the codec: reads t/vectors/messages.tsv.gz, messages as Apache Kafka writes them
+ * (t/vectors/make.sh), and says what must hold of any bytes at all. */
 #ifndef T_WIRE_H
 #define T_WIRE_H
+#include <assert.h>
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,5 +67,31 @@ static inline void vectors_close(struct vectors *v)
 	pclose(v->f);
 	free(v->line);
 	free(v->bytes);
+}
+
+/* Bytes from anywhere: they are refused, or read into memory in proportion to them; what was read can
+ * be written, unless unknown tagged fields are out of order, and that reads as the same again. m is
+ * room for the message; what was read stays in it and in a. Returns the bytes read, or -1. */
+static inline int64_t must_hold(const struct wire_type *t, int version, const void *p, size_t n,
+                                struct arena *a, void *m)
+{
+	static struct buf b, again;
+	arena_reset(a);
+	int64_t used = wire_decode(t, version, p, n, a, m);
+	assert(used <= (int64_t)n);
+	assert(used >= 0 || errno == EBADMSG);
+	assert(a->used <= 128 * n + 1024);
+	if (used < 0)
+		return -1;
+	b.n = again.n = 0;
+	if (wire_encode(t, version, m, &b, 0) < 0) {
+		assert(errno == EINVAL);
+		return used;
+	}
+	assert(b.n <= (size_t)used + 8 * n);
+	assert(wire_decode(t, version, b.p, b.n, a, m) == (int64_t)b.n);
+	assert(wire_encode(t, version, m, &again, 0) == 0);
+	assert(again.n == b.n && (b.n == 0 || !memcmp(again.p, b.p, b.n)));
+	return used;
 }
 #endif
