@@ -42,9 +42,9 @@ tests: all $(TESTS) $(FUZZ)
 # --- packages: a stamp for each purpose; apt is asked only for what dpkg does not have --------
 NEED_build = libc6-dev skalibs-dev libowfat-dev libjansson-dev libzstd-dev liblz4-dev \
 	libsnappy-dev zlib1g-dev
-NEED_lab = s6 execline kcat procps
+NEED_lab = s6 execline kcat procps mandoc
 NEED_check = perl python3 python3-kafka python3-confluent-kafka openjdk-17-jdk-headless maven \
-	mandoc clang-14 libclang-rt-14-dev llvm-14 binutils strace valgrind jq shellcheck curl xxd zstd \
+	clang-14 libclang-rt-14-dev llvm-14 binutils strace valgrind jq shellcheck curl xxd zstd \
 	lz4 iproute2 util-linux
 $B/need/%: Makefile
 	@mkdir -p $(@D); t/need $(NEED_$*) && touch $@

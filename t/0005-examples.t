@@ -1,12 +1,13 @@
 #!/bin/bash
 # Every literal block under EXAMPLES of every page runs as it is written: by bash -e, in an empty
 # directory but for `lab`, the directory of a running node, which ODRADEK_BROKERS names; it has a
-# topic `orders` of two partitions with a hundred records.
+# topic `orders` of two partitions with a hundred records. So does the tour in README.
 source t/lib.sh
 shopt -s nullglob
 
 blocks() { # blocks PAGE: its literal blocks under EXAMPLES as $tmp/block.N
 	rm -f "$tmp"/block.*
+	[ "$1" != README ] || sed -n '/^FIVE MINUTES/,/^WHERE/s/^    //p' README >"$tmp/block.tour"
 	awk -v out="$tmp/block." '
 		/^\.Sh / { inside = $0 == ".Sh EXAMPLES" }
 		inside && /^\.Ed/ { literal = 0 }
@@ -20,8 +21,7 @@ if ! lab_up -c num.partitions=2; then fail 'a node starts'; done_testing; fi
 seq 100 | sed 's/.*/customer-&:{"order":&}/' |
 	kcat -b "$ODRADEK_BROKERS" -P -t orders -K : -X acks=all 2>"$tmp/kcat" ||
 	diag "$(cat "$tmp/kcat")"
-for page in man/*.[1-8]; do
-	grep -q '^\.Sh EXAMPLES' "$page" || continue
+for page in man/*.[1-8] README; do
 	blocks "$page"
 	for block in "$tmp"/block.*; do
 		scratch=$tmp/scratch

@@ -10,10 +10,10 @@ kcat -b "$at" -C -t first -o beginning -e -q -f '  %t/%p offset %o: %s\n'
 cat <<EOT
 
 The node goes on running, its data is in ./lab. Try, with build/bin on your PATH:
-  seq 1000000 | kcat -b $at -P -t numbers     any Kafka client will do
+  seq 1000000 | kcat -b $at -P -t numbers       any Kafka client will do
   kcat -b $at -C -t numbers -o beginning -c 10
-  topic ls; logdump lab/1/log/numbers-0 | head
-  lab pids; lab kill 1 logappend                            everything may be killed at any time
-  lab stop                                                  keeps the data; lab start finds it again
-  man -l man/odradek.7                                      how it works
+  topic ls; logdump lab/1/log/numbers-0 | tail
+  lab pids; lab kill 1 logappend                everything may be killed at any time
+  lab stop                                      keeps the data; lab start finds it again
+  mandoc man/odradek.7 | more                   how it works
 EOT
