@@ -43,7 +43,8 @@ tests: all $(TESTS) $(FUZZ)
 NEED_build = libc6-dev skalibs-dev libowfat-dev libjansson-dev libzstd-dev liblz4-dev \
 	libsnappy-dev zlib1g-dev
 NEED_lab = s6 execline kcat procps mandoc
-NEED_check = perl python3 python3-kafka python3-confluent-kafka openjdk-17-jdk-headless maven \
+NEED_check = perl python3 python3-kafka python3-confluent-kafka python3-snappy python3-lz4 \
+	python3-zstandard openjdk-17-jdk-headless maven \
 	clang-14 libclang-rt-14-dev llvm-14 binutils strace valgrind jq shellcheck curl xxd zstd \
 	lz4 iproute2 util-linux
 $B/need/%: Makefile

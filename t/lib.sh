@@ -13,6 +13,8 @@
 #   lab_up [OPTION...]         a node in $tmp/lab on $port (lab start OPTION...), killed at exit;
 #                              sets $lab and ODRADEK_BROKERS
 #   lab_down                   stops it now, cleanly
+#   broker_up [OPTION...]      lab_up; or, under AGAINST=apache, an Apache Kafka node in its place,
+#                              which shows that a test asks for what Kafka does. Sets $broker
 #   kafka_tool NAME ARG...     a tool of Apache Kafka: kafka_tool kafka-topics --list ...
 #   apache_start DIR [PORT [KEY=VALUE...]]
 #                              a real Apache Kafka node, broker and controller (on PORT+1), its data
@@ -131,6 +133,19 @@ lab_wreck() { # what is left of the nodes in a directory, also on tmpfs
 		"$node/svc/kill" "$node"
 		run=$(readlink "$node/run") && rm -rf "$run" && rmdir "${run%/*}" 2>/dev/null
 	done
+}
+broker_up() {
+	local option
+	[ -n "${port:-}" ] || ports
+	broker=127.0.0.1:$port
+	export ODRADEK_BROKERS=$broker
+	if [ "${AGAINST:-}" = apache ]; then
+		local settings=()
+		for option; do [ "$option" = -c ] || settings+=("$option"); done
+		apache_start "$tmp/apache" "$port" "${settings[@]}"
+	else
+		lab_up "$@"
+	fi
 }
 
 # --- Apache Kafka ----------------------------------------
