@@ -181,22 +181,6 @@ static void files(void)
 	finish();
 }
 
-static void codecs(void)
-{
-	bool found;
-	begin("codecs-0", 1 << 20);
-	append(1, 10, CODEC_NONE);
-	append(1, 10, CODEC_ZSTD);
-	append(1, 10, CODEC_NONE);
-	get(0, -1, -1, 1 << 20, true, false);
-	int64_t all = f.range.bytes;
-	is_int(fetch_cut_at_codec(&f, CODEC_LZ4, &found), 0, "look for a codec");
-	ok(!found && f.range.bytes == all, "that is not there");
-	is_int(fetch_cut_at_codec(&f, CODEC_ZSTD, &found), 0, "and for one that is");
-	ok(found && f.range.bytes == all / 3, "the range ends before it");
-	finish();
-}
-
 static void damage(void)
 {
 	char path[256];
@@ -229,7 +213,6 @@ int main(void)
 	limits();
 	epochs();
 	files();
-	codecs();
 	damage();
 	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	return done_testing();

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RANGES_MAX = 2000, ZSTD_VERSION = 10, FOLLOWERS_VERSION = 11 };
+enum { RANGES_MAX = 2000, FOLLOWERS_VERSION = 11 };
 
 /* What the metadata says of the topic. Without it no partition is served: a name or an id means
  * nothing by itself. */
@@ -38,16 +38,6 @@ static void fail(struct result *r, int error)
 	};
 }
 
-/* Clients that ask in versions before 10 cannot read zstd (KIP-110). */
-static void hide_zstd(struct result *r)
-{
-	bool found;
-	if (fetch_cut_at_codec(&r->found, CODEC_ZSTD, &found))
-		fail(r, WIRE_CORRUPT_MESSAGE);
-	else if (found && !r->found.range.bytes)
-		fail(r, WIRE_UNSUPPORTED_COMPRESSION_TYPE);
-}
-
 static void read_part(struct fetch *f, struct result *r, int64_t max_bytes, bool min_one)
 {
 	struct fetch_ask a = {
@@ -65,8 +55,6 @@ static void read_part(struct fetch *f, struct result *r, int64_t max_bytes, bool
 	if (r->found.error == WIRE_CORRUPT_MESSAGE || r->found.error == WIRE_KAFKA_STORAGE_ERROR)
 		strerr_warnw3x(r->partition->entry.name, ": ",
 		               r->slot.role == PAGE_OFFLINE ? "offline" : log_reader_error(r->partition->reader));
-	if (r->found.range.bytes && f->request.version < ZSTD_VERSION)
-		hide_zstd(r);
 }
 
 static bool finished(struct fetch *f, struct result *v, int n, int64_t bytes)

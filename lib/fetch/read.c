@@ -102,23 +102,3 @@ int64_t fetch_range_end(const struct fetch_found *f)
 		return next.base_offset;
 	return f->end;
 }
-
-int fetch_cut_at_codec(struct fetch_found *f, int codec, bool *found)
-{
-	int64_t at = f->range.position, end = at + f->range.bytes;
-	struct batch b;
-	*found = false;
-	while (at < end) {
-		if (!header_at(&f->range, at, &b)) {
-			errno = EBADMSG;
-			return -1;
-		}
-		if ((b.attributes & BATCH_CODEC) == codec) {
-			*found = true;
-			f->range.bytes = at - f->range.position;
-			return 0;
-		}
-		at += batch_bytes(&b);
-	}
-	return 0;
-}

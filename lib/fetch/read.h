@@ -36,7 +36,4 @@ void fetch_read(struct log_reader *r, const struct page_slot *s, const struct fe
 bool fetch_more_files(struct log_reader *r, const struct fetch_found *f);
 /* First offset after the range, or a later one when it cannot be told cheaply. */
 int64_t fetch_range_end(const struct fetch_found *f);
-/* The range ends before the first batch of this codec; *found tells that there was one. -1: errno.
- */
-int fetch_cut_at_codec(struct fetch_found *f, int codec, bool *found);
 #endif
