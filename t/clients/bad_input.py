@@ -163,8 +163,10 @@ strange = {
 for name, payload in strange.items():
     got = exchange(payload)
     ok(got == 0, "%s: closed without an answer (%r)" % (name, got))
-answer = exchange(framed(struct.pack(">hhih", 18, 99, 5, -1) + b"\0\0"))
-ok(answer == 4 + 4 + 2 + 4 + 6, "ApiVersions of the future: the KIP-511 answer (%r)" % answer)
+s = connect()
+s.sendall(framed(struct.pack(">hhih", 18, 99, 5, -1) + b"\0\0"))
+answer = Good.read(s, struct.unpack(">i", Good.read(s, 4))[0])
+ok(answer == struct.pack(">ihihhh", 5, 35, 1, 18, 0, 4), "ApiVersions of the future: the KIP-511 answer (%r)" % answer)
 
 good.stop = True
 good.join(15)
