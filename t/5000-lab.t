@@ -30,7 +30,7 @@ is 'pids names living processes' "$(lab pids -d "$lab" | cut -f3 | xargs ps -o p
 	"$(lab pids -d "$lab" | wc -l)"
 like 'status shows services' "$(lab status -d "$lab")" 'logappend.*up \(pid'
 
-for name in gate logserve metaserve elect txncoord logappend; do
+for name in gate logserve metaserve elect txncoord logappend logsync; do
 	before=$(field "$name")
 	ok "kill $name" lab kill -d "$lab" 1 "$name"
 	ok "up after $name" lab up -d "$lab" 1
