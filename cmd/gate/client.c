@@ -244,12 +244,20 @@ static void frames_kept(struct client *c)
 		client_close(c, strerror(errno));
 }
 
+/* While requests wait a connection keeps READ bytes at most; else a frame under way doubles. */
+static size_t room(const struct client *c)
+{
+	if (c->stuck)
+		return c->in.n < READ ? READ - c->in.n : 0;
+	return c->in.n < READ ? READ : c->in.n < READ_MAX ? c->in.n : READ_MAX;
+}
+
 static ssize_t read_more(struct client *c)
 {
-	size_t room = c->in.n < READ ? READ : c->in.n < READ_MAX ? c->in.n : READ_MAX;
-	if (buf_need(&c->in, room) < 0)
+	size_t more = room(c);
+	if (buf_need(&c->in, more) < 0)
 		return -1;
-	ssize_t n = read(c->fd, c->in.p + c->in.n, room);
+	ssize_t n = read(c->fd, c->in.p + c->in.n, more);
 	if (n > 0) {
 		c->in.n += (size_t)n;
 		frames_kept(c);
@@ -271,9 +279,12 @@ static ssize_t read_first(struct client *c)
 	return n;
 }
 
+/* A little is read even when a request waits: to see that its client went away, and because to ask
+ * for events and not to ask costs system calls. */
 static void want_read(struct client *c)
 {
-	bool want = !c->closing && !c->stuck && !c->muted_until && !gate.draining;
+	bool want = !c->closing && !c->muted_until && !gate.draining &&
+	            (!c->stuck || c->in.n < READ / 2);
 	if (want == c->reading)
 		return;
 	c->reading = want;

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <io.h>
 #include <limits.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,6 +76,13 @@ static void settings(void)
 	gate.frame_max = frame_max < FRAME_MAX ? (size_t)frame_max : FRAME_MAX;
 	gate.idle_ms = number("connections.max.idle.ms", 600000);
 	gate.clients_max = (size_t)number("max.connections", INT_MAX);
+}
+
+/* Buffers of a turn stay with the allocator, large ones go back to the system at once. */
+static void tune_memory(void)
+{
+	mallopt(M_TRIM_THRESHOLD, 8 << 20);
+	mallopt(M_MMAP_THRESHOLD, 1 << 20);
 }
 
 /* Clients leave descriptors free for those that owners hand over: with none free an owner's
@@ -231,6 +239,7 @@ int main(int argc, char **argv)
 		die(100, "listeners is not set");
 	settings();
 	share_descriptors();
+	tune_memory();
 	catch_signals();
 	listeners_open(listeners, getenv("controller.listener.names"),
 	               getenv("listener.security.protocol.map"));
