@@ -2,7 +2,7 @@
 # logappend -d: a log without any broker, which Apache Kafka's dump tool reads.
 source t/lib.sh
 cd "$tmp" || exit 1
-mkdir kafka && tar -C kafka -xJf "$top/t/kafka/log.tar.xz"
+mkdir kafka && tar -C kafka -xJf "$top/t/vectors/kafka-log.tar.xz"
 values() { logdump "$1" | cut -f6; }
 
 is 'a million lines, no word' "$(seq 1000000 | logappend -d numbers-0 2>&1)" ''
@@ -75,18 +75,20 @@ for round in 1 2 3; do
 	logappend -c segment.bytes=200000 -d killed-0 </dev/null
 	is "killed, round $round: no damage" "$(logcheck killed-0)" ''
 done
-is 'killed: each round is whole from 1 up' \
-	"$(values killed-0 | awk '$1 != 1 && $1 != last + 1 { bad++ } { last = $1 } END { print bad + 0 }')" 0
+is 'killed: each round is whole from 1 up' "$(values killed-0 |
+	awk '$1 != 1 && $1 != last + 1 { bad++ } { last = $1 } END { print bad + 0 }')" 0
 
 # the judge
 files=(numbers-0/* small-0/* copy-0/* txn-0/* keys-0/* killed-0/*)
-mapfile -t logs < <(printf '%s\n' "${files[@]}" | grep -E '\.(log|index|timeindex|txnindex|snapshot)$')
+mapfile -t logs < <(printf '%s\n' "${files[@]}" |
+	grep -E '\.(log|index|timeindex|txnindex|snapshot)$')
 mapfile -t indexes < <(printf '%s\n' "${files[@]}" | grep -E '\.(index|timeindex)$')
 list() { local IFS=,; echo "$*"; }
 kafka_tool kafka-dump-log --deep-iteration --print-data-log --files "$(list "${logs[@]}")" \
 	>dump 2>dump.err
 # it takes the first offset of any segment but the first for a gap after -1
-is 'the dump tool has nothing to say' "$(grep -vE 'Non-consecutive|  -1 is followed by' dump.err)" ''
+is 'the dump tool has nothing to say' \
+	"$(grep -vE 'Non-consecutive|  -1 is followed by' dump.err)" ''
 is 'it finds all records' "$(grep -c 'payload: ' dump)" \
 	"$(cat <(logdump numbers-0) <(logdump small-0) <(logdump copy-0) <(logdump keys-0) \
 		<(logdump killed-0) <(logdump txn-0 | grep -v coordinatorEpoch) | wc -l)"

@@ -2,7 +2,7 @@
 # recode: every codec to every codec, ours and Kafka's; bombs; damage; requests of a co-process.
 source t/lib.sh
 cd "$tmp" || exit 1
-mkdir kafka && tar -C kafka -xJf "$top/t/kafka/log.tar.xz"
+mkdir kafka && tar -C kafka -xJf "$top/t/vectors/kafka-log.tar.xz"
 first=00000000000000000000.log
 seq 200000 | logappend -d numbers-0
 for c in none gzip snappy lz4 zstd; do
@@ -37,8 +37,10 @@ batch = batch[:n]
 ours, theirs = socket.socketpair()
 p = subprocess.Popen(['recode'], stdin=theirs, stdout=theirs)
 theirs.close()
-def ask(kind, codec=255, flags=0, most=1 << 28, now=0, before=2**63 - 1, after=2**63 - 1, ts=0, offset=0, batch=batch):
-    body = struct.pack('>BBBBIqqqqq', kind, codec, flags, 0, most, now, before, after, ts, offset) + batch
+def ask(kind, codec=255, flags=0, most=1 << 28, now=0, before=2**63 - 1, after=2**63 - 1, ts=0,
+        offset=0, batch=batch):
+    body = struct.pack('>BBBBIqqqqq', kind, codec, flags, 0, most, now, before, after, ts,
+                       offset) + batch
     ours.sendall(struct.pack('>i', len(body)) + body)
     head = ours.recv(4, socket.MSG_WAITALL)
     a = ours.recv(struct.unpack('>i', head)[0], socket.MSG_WAITALL)

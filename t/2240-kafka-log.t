@@ -3,7 +3,7 @@
 # what Kafka had made: indexes, aborted transactions, producer snapshots.
 source t/lib.sh
 cd "$tmp" || exit 1
-mkdir kafka && tar -C kafka -xJf "$top/t/kafka/log.tar.xz"
+mkdir kafka && tar -C kafka -xJf "$top/t/vectors/kafka-log.tar.xz"
 for dir in kafka/*-[0-9]; do
 	name=${dir#kafka/}
 	[ "$name" != __cluster_metadata-0 ] || continue

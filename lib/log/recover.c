@@ -185,6 +185,13 @@ static int recover_batch(struct log *l, struct scan *sc, const struct batch *b)
 	return 0;
 }
 
+/* May a batch follow offset next in this segment? */
+static bool in_place(const struct segment *s, const struct batch *b, int64_t next)
+{
+	return b->base_offset >= next && batch_last_offset(b) >= b->base_offset &&
+	       batch_last_offset(b) - s->base <= INT32_MAX;
+}
+
 /* Walks the active segment; s->bytes ends behind the last good batch. 0, or -1 when the walk could
  * not be done. */
 static int recover_walk(struct log *l, int64_t file_size)
@@ -197,8 +204,7 @@ static int recover_walk(struct log *l, int64_t file_size)
 	if (scan_begin(&sc, l->fd, 0, file_size, READ_CHUNK) < 0)
 		return -1;
 	while ((r = scan_next(&sc, &b)) > 0) {
-		if (b.base_offset < next || batch_last_offset(&b) < b.base_offset
-			|| batch_last_offset(&b) - s->base > INT32_MAX)
+		if (!in_place(s, &b, next))
 			break;
 		if ((r = scan_crc(&sc, &b)) <= 0 || (r = recover_batch(l, &sc, &b)) < 0)
 			break;
@@ -379,12 +385,14 @@ static int64_t read_end(struct log *l)
 	position = before_offset(l, fd, s->base, s->bytes, INT64_MAX);
 	int r = scan_begin(&sc, fd, position, s->bytes, SKIP_CHUNK);
 	if (r == 0) {
-		while ((r = scan_next(&sc, &b)) > 0)
+		while ((r = scan_next(&sc, &b)) > 0 && in_place(s, &b, end))
 			end = batch_last_offset(&b) + 1;
 		scan_end(&sc);
 	}
 	close(fd);
-	return r < 0 ? -1 : end;
+	if (r > 0)
+		errno = EBADMSG;
+	return r ? -1 : end;
 }
 
 struct loading {

@@ -1,7 +1,8 @@
 #!/bin/bash
-# make-log: makes t/kafka/log.tar.xz anew, the log directory of a stopped Apache Kafka node: records
+# make-log.sh: makes t/vectors/kafka-log.tar.xz anew, the log directory of a stopped Apache Kafka node: records
 # with every codec, headers, nulls, idempotent and transactional ones, aborted transactions,
 # log-append time, a compacted topic. Tests hold it against what our programs make of it.
+# shellcheck source=t/lib.sh
 source "$(dirname "$0")/../lib.sh"
 ports
 apache_start "$tmp/node" "$port" log.segment.bytes=1048576 log.index.interval.bytes=1000 \
@@ -40,4 +41,4 @@ for n in range(6):
     p.abort_transaction() if n % 3 == 1 else p.commit_transaction()
 P
 apache_stop "$tmp/node"
-tar -C "$tmp/node/log" --exclude=.lock --sort=name --owner=0 --group=0 -cJf t/kafka/log.tar.xz .
+tar -C "$tmp/node/log" --exclude=.lock --sort=name --owner=0 --group=0 -cJf t/vectors/kafka-log.tar.xz .
