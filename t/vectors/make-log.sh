@@ -1,5 +1,5 @@
 #!/bin/bash
-# make-log.sh: makes t/vectors/kafka-log.tar.xz anew, the log directory of a stopped Apache Kafka node: records
+# Makes t/vectors/kafka-log.tar.xz anew, the log directory of a stopped Apache Kafka node: records
 # with every codec, headers, nulls, idempotent and transactional ones, aborted transactions,
 # log-append time, a compacted topic. Tests hold it against what our programs make of it.
 # shellcheck source=t/lib.sh
@@ -41,4 +41,5 @@ for n in range(6):
     p.abort_transaction() if n % 3 == 1 else p.commit_transaction()
 P
 apache_stop "$tmp/node"
-tar -C "$tmp/node/log" --exclude=.lock --sort=name --owner=0 --group=0 -cJf t/vectors/kafka-log.tar.xz .
+tar -C "$tmp/node/log" --exclude=.lock --sort=name --owner=0 --group=0 \
+	-cJf t/vectors/kafka-log.tar.xz .
