@@ -14,10 +14,17 @@
 #include "net/net.h"
 #include "wire/api.h"
 
-#define USAGE      "broker [-b brokers] [-HJ] ls | show [id...]"
+#define USAGE "broker [-b brokers] [-HJ] ls | show [id...]"
 #define dieusage() strerr_die(100, "broker: usage: " USAGE)
 
-enum { METADATA = 3, DESCRIBE_LOG_DIRS = 35, DESCRIBE_CLUSTER = 60, WAIT_MS = 30000 };
+enum {
+	METADATA = 3,
+	DESCRIBE_CONFIGS = 32,
+	DESCRIBE_LOG_DIRS = 35,
+	DESCRIBE_CLUSTER = 60,
+	BROKER = 4,
+	WAIT_MS = 30000
+};
 
 const char *PROG = "broker";
 static const char *brokers;
@@ -37,7 +44,7 @@ static void die_net(void)
 
 static void complain(int32_t id, int code, struct span message)
 {
-	struct buf b = {0};
+	struct buf b = { 0 };
 	char what[32];
 	snprintf(what, sizeof what, "show %d", id);
 	strerr_warn(PROG, ": ", cli_kafka_words(&b, what, code, message));
@@ -62,12 +69,12 @@ static void describe(struct describe_cluster_response *r, bool *fenced)
 		if (errno != EPROTONOSUPPORT)
 			die_net();
 		q.include_fenced_brokers = *fenced = false;
-		if (net_call(net, NET_ANY, DESCRIBE_CLUSTER, -1, &q, &mem, r, net_now() + WAIT_MS) <
-		    0)
+		if (net_call(net, NET_ANY, DESCRIBE_CLUSTER, -1, &q, &mem, r, net_now() + WAIT_MS)
+		    < 0)
 			die_net();
 	}
 	if (r->error_code) {
-		struct buf b = {0};
+		struct buf b = { 0 };
 		strerr_die(1, PROG, ": ",
 			   cli_kafka_words(&b, "ls", r->error_code, r->error_message));
 	}
@@ -86,7 +93,7 @@ static void broker_cells(const broker *b, bool fenced)
 
 static void ls(void)
 {
-	static const char *const columns[] = {"broker", "host", "port", "rack", "state", NULL};
+	static const char *const columns[] = { "broker", "host", "port", "rack", "state", NULL };
 	struct describe_cluster_response r;
 	bool fenced;
 	describe(&r, &fenced);
@@ -95,7 +102,38 @@ static void ls(void)
 		broker_cells(&r.brokers[i], fenced);
 }
 
-static void dir_cells(const struct describe_log_dirs_response_describe_log_dirs_result *d)
+/* What the broker says of itself where clients are to find it: NAME://HOST:PORT,... */
+static struct span listeners(int32_t id)
+{
+	char name[12];
+	struct span keys[] = { span_of("advertised.listeners"), span_of("listeners") },
+		    found = SPAN_NULL;
+	struct describe_configs_request_describe_configs_resource one = {
+		.resource_type = BROKER,
+		.configuration_keys = keys,
+		.configuration_keys_n = 2,
+	};
+	struct describe_configs_request q;
+	struct describe_configs_response r;
+	snprintf(name, sizeof name, "%d", id);
+	one.resource_name = span_of(name);
+	wire_init(&wire_describe_configs_request, &q);
+	q.resources = &one;
+	q.resources_n = 1;
+	if (net_call(net, id, DESCRIBE_CONFIGS, -1, &q, &mem, &r, net_now() + WAIT_MS) < 0
+	    || r.results_n != 1)
+		return found;
+	for (int32_t i = 0; i < r.results[0].configs_n; i++) {
+		const struct describe_configs_response_describe_configs_resource_result *c =
+			&r.results[0].configs[i];
+		if (c->value.n > 0 && (found.n <= 0 || span_is(c->name, "advertised.listeners")))
+			found = c->value;
+	}
+	return found;
+}
+
+static void dir_cells(const struct describe_log_dirs_response_describe_log_dirs_result *d,
+		      struct span places)
 {
 	int64_t partitions = 0, bytes = 0;
 	for (int32_t i = 0; i < d->topics_n; i++)
@@ -109,27 +147,30 @@ static void dir_cells(const struct describe_log_dirs_response_describe_log_dirs_
 	table_intnull(&table, d->total_bytes);
 	table_intnull(&table, d->usable_bytes);
 	table_z(&table, d->error_code ? wire_error_name(d->error_code) : NULL);
+	table_text(&table, places);
 }
 
-static void no_dirs(void)
+static void no_dirs(struct span places)
 {
 	for (int i = 0; i < 6; i++)
 		table_z(&table, NULL);
+	table_text(&table, places);
 }
 
 static void show_broker(const broker *b, bool fenced)
 {
 	struct describe_log_dirs_request q;
-	struct describe_log_dirs_response r = {0};
+	struct describe_log_dirs_response r = { 0 };
 	wire_init(&wire_describe_log_dirs_request, &q);
 	q.topics_n = -1;
 	if (fenced && b->is_fenced) {
 		broker_cells(b, fenced);
-		no_dirs();
+		no_dirs(SPAN_NULL);
 		return;
 	}
-	if (net_call(net, b->broker_id, DESCRIBE_LOG_DIRS, -1, &q, &mem, &r, net_now() + WAIT_MS) <
-	    0) {
+	struct span places = listeners(b->broker_id);
+	if (net_call(net, b->broker_id, DESCRIBE_LOG_DIRS, -1, &q, &mem, &r, net_now() + WAIT_MS)
+	    < 0) {
 		strerr_warn(PROG, ": ", net_why(net));
 		status = 1;
 	} else if (r.error_code) {
@@ -137,13 +178,13 @@ static void show_broker(const broker *b, bool fenced)
 	}
 	for (int32_t i = 0; i < r.results_n; i++) {
 		broker_cells(b, fenced);
-		dir_cells(&r.results[i]);
+		dir_cells(&r.results[i], places);
 		if (r.results[i].error_code)
 			complain(b->broker_id, r.results[i].error_code, SPAN_NULL);
 	}
 	if (r.results_n <= 0) {
 		broker_cells(b, fenced);
-		no_dirs();
+		no_dirs(places);
 	}
 }
 
@@ -157,9 +198,9 @@ static bool wanted(int32_t id, const char *const *ids, int n)
 
 static void show(const char *const *ids, int n)
 {
-	static const char *const columns[] = {"broker", "host",   "port",       "rack",
-					      "state",  "dir",    "partitions", "bytes",
-					      "total",  "usable", "error",      NULL};
+	static const char *const columns[] = { "broker", "host",       "port",	"rack",	 "state",
+					       "dir",	 "partitions", "bytes", "total", "usable",
+					       "error",	 "listeners",  NULL };
 	struct describe_cluster_response r;
 	struct metadata_request q;
 	struct metadata_response m;
@@ -167,8 +208,8 @@ static void show(const char *const *ids, int n)
 	int found = 0;
 	describe(&r, &fenced);
 	wire_init(&wire_metadata_request, &q);
-	if (net_call(net, NET_ANY, METADATA, -1, &q, &mem, &m, net_now() + WAIT_MS) < 0 ||
-	    net_learn(net, &m) < 0)
+	if (net_call(net, NET_ANY, METADATA, -1, &q, &mem, &m, net_now() + WAIT_MS) < 0
+	    || net_learn(net, &m) < 0)
 		die_net();
 	table_begin(&table, table_style(json, header, isatty(1)), columns);
 	for (int32_t i = 0; i < r.brokers_n; i++) {
@@ -197,7 +238,7 @@ int main(int argc, const char *const *argv)
 	argv += g.ind;
 	argc -= g.ind;
 	for (int i = 1; i < argc; i++)
-		if (!cli_int(argv[i], 0, INT32_MAX, &(int64_t){0}))
+		if (!cli_int(argv[i], 0, INT32_MAX, &(int64_t){ 0 }))
 			dieusage();
 	if (argc < 1 || (strcmp(argv[0], "show") && (argc > 1 || strcmp(argv[0], "ls"))))
 		dieusage();

@@ -109,6 +109,7 @@ node_suite() {
 	is 'broker ls' "$(broker ls)" $'1\t127.0.0.1\t'"$port"$'\t-\tserving'
 	is 'broker show' "$(broker show 1 | cut -f 1-5,11)" $'1\t127.0.0.1\t'"$port"$'\t-\tserving\t-'
 	like 'its log directory' "$(broker show | cut -f 6-10)" $'^/[^\t]*\t[0-9]+\t[0-9]+\t[0-9]+\t[0-9]+$'
+	is 'its listeners' "$(broker show | cut -f 12)" "PLAINTEXT://127.0.0.1:$port"
 	says 'no such broker' 1 '^broker: show' broker show 5
 	like 'quorum show' "$(quorum show | head -n 1)" $'^1\tleader\t[0-9]+\t[0-9]+\t[0-9]+\t0\t'
 	is 'quorum show -J' "$(quorum -J show | head -n 1 | jq -c '[.node,.role,.lag]')" '[1,"leader",0]'

@@ -14,15 +14,16 @@ enum {
 	FETCH_BYTES = 16 << 20,
 	PARTITION_BYTES = 4 << 20,
 	WAIT_MS = 500,
-	BACKOFF_MS = 100
+	BACKOFF_MS = 100,
+	GONE_MS = 10000
 };
 
 struct feed {
 	struct feed *next;
 	int32_t node;
 	int32_t session, epoch; /* of the fetch session; session 0: none yet */
-	bool waiting;           /* a request is on its way */
-	struct arena mem;       /* of the answer */
+	bool waiting;		/* a request is on its way */
+	struct arena mem;	/* of the answer */
 };
 static struct feed *feeds;
 static int64_t again_at = INT64_MAX; /* ask where the partitions are */
@@ -104,10 +105,11 @@ static bool is_aborted(struct aborted *a, const struct batch *b, const uint8_t *
 			continue;
 		struct record r;
 		size_t at = 0;
-		if (b->attributes & BATCH_CONTROL &&
-		    record_next(b, bytes + BATCH_HEADER, (size_t)batch_bytes(b) - BATCH_HEADER, &at,
-				&r) == 1 &&
-		    r.key.n >= 4 && get16(r.key.p + 2) == 0)
+		if (b->attributes & BATCH_CONTROL
+		    && record_next(b, bytes + BATCH_HEADER, (size_t)batch_bytes(b) - BATCH_HEADER,
+				   &at, &r)
+			       == 1
+		    && r.key.n >= 4 && get16(r.key.p + 2) == 0)
 			a->active[i] = a->active[--a->active_n];
 		return true;
 	}
@@ -125,7 +127,7 @@ static void print_records(const struct lane *l, int64_t from,
 {
 	const uint8_t *p = (const uint8_t *)d->records.p;
 	size_t n = d->records.n > 0 ? (size_t)d->records.n : 0;
-	struct aborted a = {.list = d->aborted_transactions};
+	struct aborted a = { .list = d->aborted_transactions };
 	struct batch b;
 	if (opt.committed && d->aborted_transactions_n > 0) {
 		a.n = d->aborted_transactions_n;
@@ -165,7 +167,7 @@ static void take_partition(struct feed *f, struct fetch_response_partition_data 
 	} else if (d->error_code) {
 		fetch_error(f, l, d->error_code);
 	} else if (d->records.n > 0) {
-		*part = (struct part){l, l->next, d};
+		*part = (struct part){ l, l->next, d };
 		advance(l, (const uint8_t *)d->records.p, (size_t)d->records.n);
 	}
 }
@@ -203,8 +205,8 @@ static void on_fetched(void *arg, const struct net_answer *a)
 	if (a->error || net_answer_decode(a, &f->mem, &r) < 0) {
 		forget_session(f);
 		try_later();
-	} else if (r.error_code == WIRE_FETCH_SESSION_ID_NOT_FOUND ||
-		   r.error_code == WIRE_INVALID_FETCH_SESSION_EPOCH) {
+	} else if (r.error_code == WIRE_FETCH_SESSION_ID_NOT_FOUND
+		   || r.error_code == WIRE_INVALID_FETCH_SESSION_EPOCH) {
 		forget_session(f);
 	} else if (r.error_code) {
 		fetch_error(f, &lanes[0], r.error_code);
@@ -219,8 +221,8 @@ static int list_partitions(struct feed *f, struct fetch_request_fetch_partition 
 {
 	int n = 0;
 	for (int i = 0; i < lanes_n; i++)
-		if (f->session && lanes[i].told >= 0 &&
-		    (lanes[i].done || lanes[i].leader != f->node)) {
+		if (f->session && lanes[i].told >= 0
+		    && (lanes[i].done || lanes[i].leader != f->node)) {
 			lanes[i].told = -1;
 			f->epoch = 0;
 		}
@@ -253,7 +255,8 @@ static bool has_lanes(const struct feed *f)
 static void send_fetch(struct feed *f)
 {
 	struct fetch_request q;
-	struct fetch_request_fetch_topic one = {.topic = span_of(opt.topic), .topic_id = topic.id};
+	struct fetch_request_fetch_topic one = { .topic = span_of(opt.topic),
+						 .topic_id = topic.id };
 	if (f->waiting || !has_lanes(f) || again_at != INT64_MAX)
 		return;
 	struct net_connection *c = net_connect(net, f->node, net_now() + 5000);
@@ -300,6 +303,20 @@ static struct feed *feed_for(int32_t node)
 	return f;
 }
 
+/* Nodes that have just started may not know the topic yet. */
+static void still_there(void)
+{
+	static int64_t gone_since;
+	if (!topic.error) {
+		gone_since = 0;
+		return;
+	}
+	if (!gone_since)
+		gone_since = net_now();
+	if (!wire_error_retriable(topic.error) || net_now() - gone_since > GONE_MS)
+		die_kafka(lanes[0].partition, topic.error);
+}
+
 static void find_leaders(void)
 {
 	again_at = INT64_MAX;
@@ -307,13 +324,12 @@ static void find_leaders(void)
 		try_later();
 		return;
 	}
-	if (topic.error && !wire_error_retriable(topic.error))
-		die_kafka(lanes[0].partition, topic.error);
+	still_there();
 	for (int i = 0; i < lanes_n; i++) {
 		struct lane *l = &lanes[i];
-		struct net_partition none = {.leader = -1},
-				     *p = l->partition < topic.n ? &topic.partitions[l->partition] :
-								   &none;
+		struct net_partition none = { .leader = -1 },
+				     *p = l->partition < topic.n ? &topic.partitions[l->partition]
+								 : &none;
 		if (l->leader != p->leader)
 			l->told = -1;
 		l->leader = p->leader;

@@ -13,16 +13,16 @@
 #include "cli/text.h"
 #include "cli/words.h"
 
-#define USAGE \
-	"logget [-b brokers] [-p partition,...] [-o offset] [-n count] [-c count] [-eCZ] [-f " \
-	"format | -J] " \
+#define USAGE                                                                                      \
+	"logget [-b brokers] [-p partition,...] [-o offset] [-n count] [-c count] [-eCZ] [-f "     \
+	"format | -J] "                                                                            \
 	"[-D delimiter | -0] [-K separator] topic"
 #define dieusage() strerr_die(100, "logget: usage: " USAGE)
 
 enum { START_MS = 15000 };
 
 const char *PROG = "logget";
-struct options opt = {.from = FROM_BEGINNING, .from_ms = -1, .until_ms = -1, .count = -1};
+struct options opt = { .from = FROM_BEGINNING, .from_ms = -1, .until_ms = -1, .count = -1 };
 struct net *net;
 struct net_topic topic;
 struct buf out;
@@ -42,7 +42,7 @@ void die_memory(void)
 
 void die_kafka(int32_t partition, int code)
 {
-	struct buf words = {0};
+	struct buf words = { 0 };
 	char what[NET_TOPIC + 16];
 	flush_out();
 	snprintf(what, sizeof what, "%s %d", opt.topic, partition);
@@ -115,7 +115,8 @@ static int64_t parse_count(const char *z)
 static void make_format(const char *delimiter, const char *separator)
 {
 	static struct buf b;
-	const char *parts[] = {separator ? "%k" : "", separator ? separator : "", "%s", delimiter};
+	const char *parts[] = { separator ? "%k" : "", separator ? separator : "", "%s",
+				delimiter };
 	if (opt.format)
 		return;
 	for (int i = 0; i < 4; i++)
@@ -158,7 +159,7 @@ static void parse(int argc, const char *const *argv)
 
 int main(int argc, const char *const *argv)
 {
-	struct buf words = {0};
+	struct buf words = { 0 };
 	parse(argc, argv);
 	print_begin();
 	left = opt.count;

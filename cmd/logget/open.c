@@ -6,7 +6,7 @@
 #include "cli/recoder.h"
 #include "logget.h"
 
-static struct recoder recoder = {.fd = -1};
+static struct recoder recoder = { .fd = -1 };
 
 const uint8_t *batch_open(struct batch *b, const uint8_t *bytes)
 {
@@ -21,8 +21,8 @@ const uint8_t *batch_open(struct batch *b, const uint8_t *bytes)
 	if (recoder_ask(&recoder, &q, &a) < 0)
 		strerr_diesys(errno == EPIPE || errno == EBADMSG ? 102 : 111,
 			      "logget: unable to ask recode");
-	if (a.verdict.error || batch_parse(b, a.batch, a.batch_n) < 0 ||
-	    (size_t)batch_bytes(b) != a.batch_n)
+	if (a.verdict.error || batch_parse(b, a.batch, a.batch_n) < 0
+	    || (size_t)batch_bytes(b) != a.batch_n)
 		return NULL;
 	return a.batch;
 }

@@ -6,6 +6,7 @@
 
 #include "logget.h"
 #include "wire/api.h"
+#include "wire/codes.h"
 
 enum { LIST_OFFSETS = 2, LATEST = -1, EARLIEST = -2, WAIT_MS = 30000 };
 
@@ -20,7 +21,8 @@ bool lanes_done(void)
 	return true;
 }
 
-static void take(const struct list_offsets_response *r, int64_t *offsets)
+/* A leader may have just become it: such errors are asked again. Returns false then. */
+static bool take(const struct list_offsets_response *r, int64_t *offsets, int64_t until)
 {
 	for (int32_t i = 0; r->topics_n == 1 && i < r->topics[0].partitions_n; i++) {
 		const struct list_offsets_response_list_offsets_partition_response *p =
@@ -28,21 +30,25 @@ static void take(const struct list_offsets_response *r, int64_t *offsets)
 		for (int k = 0; k < lanes_n; k++) {
 			if (lanes[k].partition != p->partition_index)
 				continue;
+			if (wire_error_retriable(p->error_code) && net_now() < until)
+				return false;
 			if (p->error_code)
 				die_kafka(p->partition_index, p->error_code);
 			offsets[k] = p->offset;
 		}
 	}
+	return true;
 }
 
 static void ask_leader(int32_t leader, int64_t timestamp, int64_t *offsets)
 {
 	struct list_offsets_request q;
 	struct list_offsets_response r;
-	struct arena mem = {0};
+	struct arena mem = { 0 };
+	int64_t until = net_now() + WAIT_MS;
 	struct list_offsets_request_list_offsets_partition *v = calloc((size_t)lanes_n, sizeof *v);
-	struct list_offsets_request_list_offsets_topic one = {.name = span_of(opt.topic),
-							      .partitions = v};
+	struct list_offsets_request_list_offsets_topic one = { .name = span_of(opt.topic),
+							       .partitions = v };
 	if (!v)
 		die_memory();
 	wire_init(&wire_list_offsets_request, &q);
@@ -60,9 +66,13 @@ static void ask_leader(int32_t leader, int64_t timestamp, int64_t *offsets)
 					.timestamp = timestamp,
 					.max_num_offsets = 1,
 				};
-	if (net_call(net, leader, LIST_OFFSETS, -1, &q, &mem, &r, net_now() + WAIT_MS) < 0)
-		die_net();
-	take(&r, offsets);
+	for (int attempt = 1;; attempt++) {
+		if (net_call(net, leader, LIST_OFFSETS, -1, &q, &mem, &r, until) < 0)
+			die_net();
+		if (take(&r, offsets, until))
+			break;
+		net_pause(net, attempt, until);
+	}
 	arena_free(&mem);
 	free(v);
 }
@@ -123,6 +133,8 @@ static void choose(int32_t partition)
 {
 	if (partition >= topic.n)
 		strerr_die(1, "logget: ", opt.topic, ": no such partition");
+	if (topic.partitions[partition].leader < 0)
+		die_kafka(partition, WIRE_LEADER_NOT_AVAILABLE);
 	lanes[lanes_n++] = (struct lane){
 		.partition = partition,
 		.leader = topic.partitions[partition].leader,

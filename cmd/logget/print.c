@@ -75,8 +75,8 @@ static int add_headers(const struct record *r)
 	for (int i = 0; record_header_next(r, &at, &key, &value) == 1; i++) {
 		bad |= i ? buf_add8(&out, ',') : 0;
 		bad |= buf_add(&out, key.p, (size_t)key.n) | buf_add8(&out, '=');
-		bad |= value.n < 0 ? buf_addz(&out, "NULL") :
-				     buf_add(&out, value.p, (size_t)value.n);
+		bad |= value.n < 0 ? buf_addz(&out, "NULL")
+				   : buf_add(&out, value.p, (size_t)value.n);
 	}
 	return bad;
 }
@@ -119,8 +119,8 @@ static int add_json(const struct lane *l, const struct batch *b, const struct re
 		b->attributes & BATCH_LOG_APPEND_TIME ? "logappend" : "create",
 		(long long)r->timestamp, l->leader);
 	for (int i = 0; record_header_next(r, &at, &key, &value) == 1; i++) {
-		bad |= buf_addz(&out, i ? "," : ",\"headers\":[") | json_text(&out, key) |
-		       buf_add8(&out, ',');
+		bad |= buf_addz(&out, i ? "," : ",\"headers\":[") | json_text(&out, key)
+		       | buf_add8(&out, ',');
 		bad |= add_json_or_null(value);
 	}
 	bad |= r->headers_n > 0 ? buf_add8(&out, ']') : 0;
