@@ -1,5 +1,5 @@
 /* Bytes made by Apache Kafka's own classes, read and written again: the same bytes. What was read,
- * printed as JSON, says what Kafka's JSON of the same message says: so names and places are right. */
+ * printed as JSON, says what Kafka's JSON of it says: so names and places are right. */
 #include <errno.h>
 #include <unistd.h>
 
@@ -55,7 +55,7 @@ static void next(const struct vector *v)
 		type = v->type, version = v->version;
 }
 
-/* How many pairs of a message and a version there must be: those served, and all that no API has. */
+/* How many pairs of a message and a version there must be: those served, and all of no API. */
 static int expected(void)
 {
 	int n = 0;

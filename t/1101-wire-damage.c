@@ -1,5 +1,5 @@
-/* Every vector cut at every byte, and damaged at every byte as lengths and counts of each width would be
- * (-2, -1, 0, the largest): refused or read, in bounded memory. Under the sanitizers as well. */
+/* Every vector cut at every byte, and damaged at every byte as lengths and counts of each width
+ * would be (-2, -1, 0, the largest): refused or read, in bounded memory; with sanitizers too. */
 #include "tap.h"
 #include "wire.h"
 

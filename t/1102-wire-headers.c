@@ -75,7 +75,9 @@ static void fetches(void)
 		if (v.type != &wire_fetch_request)
 			continue;
 		struct fetch_request f;
-		struct wire_request r = {.key = 1, .version = (int16_t)v.version, .body = (char *)v.p, .body_n = v.n};
+		struct wire_request r = {
+			.key = 1, .version = (int16_t)v.version, .body = (char *)v.p, .body_n = v.n
+		};
 		wire_decode(v.type, v.version, v.p, v.n, &a, &f);
 		int want = (v.version < 15 ? f.replica_id : f.replica_state.replica_id) >= 0;
 		same += wire_fetch_is_replica(&r) == want;
@@ -88,7 +90,8 @@ static void fetches(void)
 	}
 	vectors_close(&all);
 	arena_free(&a);
-	ok(replicas > 20 && total - replicas > 20, "%d replicas, %d consumers", replicas, total - replicas);
+	int consumers = total - replicas;
+	ok(replicas > 20 && consumers > 20, "%d replicas, %d consumers", replicas, consumers);
 	is_int(same, total, "who sends a Fetch is told without decoding it");
 	is_int(cut, cuts, "unless it is cut short");
 }

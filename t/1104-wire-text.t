@@ -1,6 +1,6 @@
 #!/bin/bash
-# Adding a version to an API is a change of .api lines and of nothing else: Heartbeat gets a version 5
-# with fields of every kind, in a copy, and what is generated from it reads and writes them.
+# Adding a version to an API is a change of .api lines and of nothing else: Heartbeat gets a version
+# 5 with fields of every kind, in a copy, and what is generated from it reads and writes them.
 source t/lib.sh
 gen=$tmp/gen/wire
 mkdir -p "$gen" "$tmp/api"
@@ -34,8 +34,8 @@ awk '
 	}' lib/wire/heartbeat.api >"$tmp/api/heartbeat.api"
 sed -i '/^12 Heartbeat /s/ 0-4 / 0-5 /' "$tmp/api/table.api"
 ok 'with a version more' generate
-is 'only Heartbeat changed' "$(diff "$tmp/before.c" "$gen/api.c" | grep '^[<>]' |
-	grep -civ 'heartbeat_request\|heartbeat_response\|"heartbeat\|-1, 5, 5, 0, 4\|, 4$\|, 5, 4$\|^. \?[{}]')" 0
+others() { awk '/^[a-z].*[{]$/ { skip = / (fields|wire)_heartbeat_re/ } ! skip' "$1"; }
+is 'only Heartbeat changed' "$(others "$gen/api.c")" "$(others "$tmp/before.c")"
 
 cat >"$tmp/five.c" <<'C'
 #include <assert.h>
@@ -96,8 +96,8 @@ refuses() {
 }
 like 'unknown word' "$(refuses x.api 'message X 0\n\tA int8 0+ nul\n')" 'x.api:2: unknown word: nul'
 like 'no such struct' "$(refuses x.api 'message X 0\n\tA []Y 0+\n')" 'x.api:2: no struct Y'
-like 'a tag twice' "$(refuses x.api 'message X 0 flexible 0+\n\tA int8 0+ tag 0\n\tB int8 0+ tag 0\n')" \
-	'a tag twice'
+twice='message X 0 flexible 0+\n\tA bool 0 tag 0\n\tB bool 0 tag 0\n'
+like 'one tag for two' "$(refuses x.api "$twice")" 'a tag twice'
 rm "$tmp/api/x.api"
 like 'a served version without text' "$(refuses table.api '12 Heartbeat 0-9 - - - - no -\n')" \
 	'HeartbeatRequest lacks some of the versions 0-9'

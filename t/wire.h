@@ -69,9 +69,9 @@ static inline void vectors_close(struct vectors *v)
 	free(v->bytes);
 }
 
-/* Bytes from anywhere: they are refused, or read into memory in proportion to them; what was read can
- * be written, unless unknown tagged fields are out of order, and that reads as the same again. m is
- * room for the message; what was read stays in it and in a. Returns the bytes read, or -1. */
+/* Bytes from anywhere: they are refused, or read into memory in proportion to them; what was read
+ * can be written, unless unknown tagged fields are out of order, and that reads as the same again.
+ * m is room for the message; what was read stays in it and in a. Returns the bytes read, or -1. */
 static inline int64_t must_hold(const struct wire_type *t, int version, const void *p, size_t n,
                                 struct arena *a, void *m)
 {

@@ -1,5 +1,5 @@
-/* With SEEDS=DIR in the environment a fuzz target of the codec first writes there what it can make of
- * Kafka's vectors: inputs to begin with. t/1900-fuzz.t asks for them. */
+/* With SEEDS=DIR in the environment a fuzz target of the codec first writes there what it can make
+ * of Kafka's vectors: inputs to begin with. t/1900-fuzz.t asks for them. */
 #ifndef T_FUZZ_SEEDS_H
 #define T_FUZZ_SEEDS_H
 #include "../wire.h"

@@ -1,5 +1,5 @@
-/* Fuzzing the codec with what lies in logs: a byte says which message (a metadata record's type below 64,
- * else a place in the list of all messages), a byte which version, then come the message's bytes. */
+/* Fuzzing the codec with what lies in logs: a byte says which message (below 64 a metadata record's
+ * type, then all others that are of no API), a byte which version, then come its bytes. */
 #include "../wire.h"
 #include "seeds.h"
 #include "wire/type.h"

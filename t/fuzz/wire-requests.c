@@ -1,5 +1,5 @@
-/* Fuzzing the codec with a frame as it comes from TCP: a request; or, after a byte 255, a response: its
- * key, its version, then its bytes. */
+/* Fuzzing the codec with a frame as it comes from TCP: a request; or, after a byte 255, a response:
+ * its key, its version, then its bytes. */
 #include "../wire.h"
 #include "seeds.h"
 #include "wire/api.h"

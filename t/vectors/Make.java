@@ -1,8 +1,8 @@
 /* Serialises messages with Apache Kafka's own generated classes, filled from their own schemas.
  *
  * stdin: "MESSAGE FIRST LAST" a line. stdout: MESSAGE, version, bytes in hex, and for the random
- * instances Kafka's JSON of it, with tabs between. The seed is the message's name and version, so that
- * the same Kafka gives the same bytes. */
+ * instances Kafka's JSON of it, with tabs between. The seed is the message's name and version, so
+ * that the same Kafka gives the same bytes. */
 import java.lang.reflect.Field;
 import java.lang.reflect.Modifier;
 import java.lang.reflect.ParameterizedType;
@@ -24,7 +24,9 @@ public class Make {
         "org.apache.kafka.coordinator.transaction.generated.",
         "org.apache.kafka.server.log.remote.metadata.storage.generated.",
     };
-    static final String[] WORDS = {"", "a", "topic-1", "orders", "größe", "日本語", "\"q\"\\\n\t", "𝄞"};
+    static final String[] WORDS = {
+        "", "a", "topic-1", "orders", "größe", "日本語", "\"q\"\\\n\t", "𝄞"
+    };
     static Random random;
     static Mode mode;
 
@@ -75,7 +77,8 @@ public class Make {
         String json = "";
         if (mode == Mode.MIX)
             json = "\t" + Class.forName(type.getName() + "JsonConverter")
-                .getMethod("write", type, short.class, boolean.class).invoke(null, message, v, false);
+                .getMethod("write", type, short.class, boolean.class)
+                .invoke(null, message, v, false);
         System.out.println(name + "\t" + v + "\t" + HexFormat.of().formatHex(b.array()) + json);
     }
 
@@ -156,7 +159,8 @@ public class Make {
         if (c == double.class)
             return mode == Mode.NULL ? -0.5 : random.nextInt(1000) / 8.0;
         if (c == Uuid.class)
-            return mode == Mode.NULL ? Uuid.ZERO_UUID : new Uuid(random.nextLong(), random.nextLong());
+            return mode == Mode.NULL ? Uuid.ZERO_UUID
+                : new Uuid(random.nextLong(), random.nextLong());
         if (c == String.class)
             return mode == Mode.NULL ? "" : WORDS[random.nextInt(WORDS.length)];
         if (c == byte[].class)

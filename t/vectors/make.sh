@@ -1,7 +1,7 @@
 #!/bin/bash
 # Makes messages.tsv.gz: every message of lib/wire at every version that is served, as bytes written
-# by Apache Kafka's own classes. Run by hand, once; the file is kept. Needs the Kafka that `make check`
-# downloads, and 3.9's client jar (Maven) for ListOffsets 0, which 4 no longer has.
+# by Apache Kafka's own classes. Run by hand, once; the file is kept. Needs the Kafka that `make
+# check` downloads, and 3.9's client jar (Maven) for ListOffsets 0, which 4 no longer has.
 set -eu
 cd "$(dirname "$0")"
 kafka=${ODRADEK_KAFKA:-${XDG_CACHE_HOME:-$HOME/.cache}/odradek/kafka-4.4.0}
