@@ -26,5 +26,6 @@ refused 'an address of somebody else' 111 'unable to listen on PLAINTEXT://192.0
 	listeners=PLAINTEXT://192.0.2.1:20399
 refused 'a number that is none' 100 'max.connections: many is not' "$here" max.connections=many
 refused 'a number below one' 100 'max.connections: 0 is not' "$here" max.connections=0
+refused 'one that ends badly' 100 'idle.ms: 5 s is not' "$here" 'connections.max.idle.ms=5 s'
 exits 'an argument' 100 gate now
 done_testing

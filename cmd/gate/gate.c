@@ -24,6 +24,7 @@ enum {
 	OWN_FILES = 64,         /* listeners, owners, ... */
 	CLIENTS_MIN = 8,
 };
+#define NEVER_MS (INT64_MAX / 4)
 
 struct gate gate;
 
@@ -54,7 +55,7 @@ void watch_write(int fd)
 
 /* --- settings --------------------------------------------------------------------------------- */
 
-static int64_t number(const char *name, int64_t otherwise)
+static int64_t number(const char *name, int64_t otherwise, int64_t least)
 {
 	const char *s = getenv(name);
 	char *end;
@@ -63,19 +64,21 @@ static int64_t number(const char *name, int64_t otherwise)
 	errno = 0;
 	long long v = strtoll(s, &end, 10);
 	end += strspn(end, " \n");
-	if (errno || *end || v < 1)
-		die(100, "%s: %s is not a number above 0", name, s);
+	if (errno || *end || v < least)
+		die(100, "%s: %s is not a number of %d or more", name, s, (int)least);
 	return v;
 }
 
 static void settings(void)
 {
-	int64_t frame_max = number("socket.request.max.bytes", FRAME_MAX);
+	int64_t frame_max = number("socket.request.max.bytes", FRAME_MAX, 1);
 	if (frame_max > FRAME_MAX)
 		say("warning", "socket.request.max.bytes: %d is the most", FRAME_MAX);
 	gate.frame_max = frame_max < FRAME_MAX ? (size_t)frame_max : FRAME_MAX;
-	gate.idle_ms = number("connections.max.idle.ms", 600000);
-	gate.clients_max = (size_t)number("max.connections", INT_MAX);
+	gate.clients_max = (size_t)number("max.connections", INT_MAX, 1);
+	gate.idle_ms = number("connections.max.idle.ms", 600000, -1);
+	if (gate.idle_ms < 0 || gate.idle_ms > NEVER_MS)
+		gate.idle_ms = NEVER_MS;
 }
 
 /* Buffers of a turn stay with the allocator, large ones go back to the system at once. */
