@@ -71,6 +71,12 @@ static void on_sweep(void *arg)
 	port_timer_set(s->loop, &sweep, port_now_ms() + SWEEP_MS);
 }
 
+static void on_other(void *ctx, struct port_from from, const struct port_message *m)
+{
+	if (m->type == PORT_TFORGET)
+		segment_returned(ctx, from, m->slot, (uint32_t)m->generation);
+}
+
 static void on_end_of_turn(void *ctx)
 {
 	sleep_work(ctx);
@@ -97,7 +103,7 @@ static void catch_signals(struct server *s)
 }
 
 static const struct port_service service = {
-	.call = on_call, .flush = on_flush, .gone = on_gone, .page_fd = -1,
+	.call = on_call, .flush = on_flush, .gone = on_gone, .other = on_other, .page_fd = -1,
 };
 static const struct meta_follow_ops follow_ops = {.caught_up = on_caught_up, .broken = on_broken};
 static const struct port_peer_ops owner_ops = {.up = on_owner_up, .message = on_owner_message};

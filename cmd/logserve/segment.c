@@ -125,15 +125,27 @@ int segment_piece(struct server *s, struct partition *p, struct port_from to,
 	return hand_over(g, to);
 }
 
+static void take_back(struct segment *g, struct port_from who)
+{
+	for (int k = 0; k < g->holders_n; k++)
+		if (g->holders[k].place == who.place && g->holders[k].generation == who.generation)
+			g->holders[k--] = g->holders[--g->holders_n];
+}
+
 void segments_left(struct server *s, struct port_from who)
 {
 	for (uint32_t i = 0; i < s->slots_n; i++) {
 		if (!s->slots[i])
 			continue;
 		for (struct segment *g = s->slots[i]->segments; g; g = g->next)
-			for (int k = 0; k < g->holders_n; k++)
-				if (g->holders[k].place == who.place &&
-				    g->holders[k].generation == who.generation)
-					g->holders[k--] = g->holders[--g->holders_n];
+			take_back(g, who);
 	}
+}
+
+void segment_returned(struct server *s, struct port_from who, uint32_t slot, uint32_t generation)
+{
+	struct partition *p = slot < s->slots_n ? s->slots[slot] : 0;
+	for (struct segment *g = p ? p->segments : 0; g; g = g->next)
+		if (g->generation == generation)
+			take_back(g, who);
 }
