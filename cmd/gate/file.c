@@ -53,6 +53,12 @@ static void drop(struct holder *h, struct file *f)
 	file_release(f);
 }
 
+static void let_go(struct holder *h, struct file *f)
+{
+	owner_forgot(h->owner, get32(f->key), get32(f->key + 4), get64(f->key + 8));
+	drop(h, f);
+}
+
 static struct file *keep(struct holder *h, const uint8_t key[16], int fd)
 {
 	struct file *f = calloc(1, sizeof *f);
@@ -68,10 +74,8 @@ static struct file *keep(struct holder *h, const uint8_t key[16], int fd)
 	}
 	link_newest(h, f);
 	h->n++;
-	while (h->n > gate.files_max) {
-		owner_forgot(h->owner, h->oldest);
-		drop(h, h->oldest);
-	}
+	while (h->n > gate.files_max)
+		let_go(h, h->oldest);
 	return f;
 }
 
@@ -86,9 +90,10 @@ struct file *file_for(struct holder *h, const struct port_piece *p)
 		f = keep(h, key, p->fd);
 		if (!f)
 			close(p->fd);
-		return f;
 	}
-	if (f) {
+	if (!f) {    /* it is to come with the next range */
+		owner_forgot(h->owner, p->slot, p->generation, p->base);
+	} else {
 		unlink_file(h, f);
 		link_newest(h, f);
 	}

@@ -164,7 +164,8 @@ int owner_call(struct call *k, const void *frame, size_t n);
 int owner_resend(struct call *k);             /* after a failed answer: the copy is sent again */
 void owner_flush_call(struct call *k);        /* its client went away; forgets k */
 void owner_done(struct call *k);              /* answered: forgets k */
-void owner_forgot(struct owner *o, const struct file *f);
+/* That descriptor is not held here. */
+void owner_forgot(struct owner *o, uint32_t slot, uint32_t generation, uint64_t base);
 void owner_readable(struct owner *o);
 void owner_writable(struct owner *o);
 void owners_turn(void);                       /* end of turn: one batch to each */

@@ -111,10 +111,10 @@ void owner_flush_call(struct call *k)
 	owner_done(k);
 }
 
-void owner_forgot(struct owner *o, const struct file *f)
+void owner_forgot(struct owner *o, uint32_t slot, uint32_t generation, uint64_t base)
 {
-	struct port_message m = {.type = PORT_TFORGET, .fd = -1, .slot = get32(f->key),
-	                         .generation = get32(f->key + 4), .base = get64(f->key + 8)};
+	struct port_message m = {.type = PORT_TFORGET, .fd = -1, .slot = slot,
+	                         .generation = generation, .base = base};
 	if (port_send(o->c, &m) == 0)
 		owner_dirty(o);
 }
