@@ -1,7 +1,6 @@
 #!/bin/bash
 # lab: the contract that people and all other node tests stand on.
 source t/lib.sh
-# shellcheck disable=SC2154
 ports
 lab=$tmp/lab
 at_exit lab_wreck "$lab"

@@ -8,7 +8,8 @@ lab_up || { fail 'a node starts'; done_testing; }
 } | sed 's/.*/&\tvalue of &/' >"$tmp/in"
 topic make -p 7 java ours
 kafka_tool kafka-console-producer --bootstrap-server "$ODRADEK_BROKERS" --topic java \
-	--reader-property parse.key=true <"$tmp/in" >"$tmp/producer" 2>&1 || diag "$(tail -n 5 "$tmp/producer")"
+	--reader-property parse.key=true <"$tmp/in" >"$tmp/producer" 2>&1 ||
+	diag "$(tail -n 5 "$tmp/producer")"
 ok 'put' logput -K '\t' ours <"$tmp/in"
 logget -e -f '%p %k %s\n' java | sort >"$tmp/java"
 logget -e -f '%p %k %s\n' ours | sort >"$tmp/ours"

@@ -3,14 +3,17 @@
 source t/lib.sh
 lab_up || { fail 'a node starts'; done_testing; }
 topic make -p 2 bench
-is 'produce' "$(logbench -J -n 20000 -c 2 produce bench | jq -c '[.mode,.connections,.errors,.records>=20000]')" \
+is 'produce' "$(logbench -J -n 20000 -c 2 produce bench |
+	jq -c '[.mode,.connections,.errors,.records>=20000]')" \
 	'["produce",2,0,true]'
 n=$(topic show bench | awk '{ n += $9 } END { print n }')
 is 'consume reads them all' "$(logbench -J -c 2 consume bench | jq .records)" "$n"
 is 'tiny: a record a request' \
-	"$(logbench -J -n 500 -c 4 -f 3 -a 1 tiny bench | jq -c '[.requests==.records,.p50>0,.p50<=.p99,.p99<=.max]')" \
+	"$(logbench -J -n 500 -c 4 -f 3 -a 1 tiny bench |
+		jq -c '[.requests==.records,.p50>0,.p50<=.p99,.p99<=.max]')" \
 	'[true,true,true,true]'
-is 'acks 0 has no times' "$(logbench -J -n 1000 -a 0 produce bench | jq -c '[.p50,.errors]')" '[null,0]'
+is 'acks 0 has no times' "$(logbench -J -n 1000 -a 0 produce bench | jq -c '[.p50,.errors]')" \
+	'[null,0]'
 is 'it ends in time' "$(logbench -t 1 produce bench | cut -f 5 | cut -d . -f 1)" 1
 is 'columns' "$(logbench -H -n 1 tiny bench | head -n 1 | cut -f 1-7)" \
 	$'MODE\tCONNECTIONS\tREQUESTS\tRECORDS\tSECONDS\tRATE\tMBS'
@@ -21,12 +24,14 @@ exits 'usage' 100 logbench -c 0 produce bench
 exits 'nobody' 111 logbench -b 127.0.0.1:1 produce bench
 
 state() { logstat "$lab/1" | grep '^bench' | sort; }
-is 'start and end as the broker says' "$(state | cut -f 1,2,5,6)" "$(topic show bench | cut -f 1,2,8,9)"
+is 'start and end as the broker says' "$(state | cut -f 1,2,5,6)" \
+	"$(topic show bench | cut -f 1,2,8,9)"
 is 'role, flushed, high watermark, last stable' \
 	"$(state | awk '{ print $3, $6 - $7, $6 - $8, $6 - $9 }' | sort -u)" 'leader 0 0 0'
 is '-J' "$(logstat -J "$lab/1" | jq -c 'select(.topic=="narrow")|[.partition,.role,.end,.rate]')" \
 	'[0,"leader",0,null]'
-is 'totals' "$(logstat -tJ "$lab/1" | jq .records)" "$(logstat "$lab/1" | awk '{ n += $6 - $5 } END { print n }')"
+is 'totals' "$(logstat -tJ "$lab/1" | jq .records)" \
+	"$(logstat "$lab/1" | awk '{ n += $6 - $5 } END { print n }')"
 logbench -t 3 produce bench >/dev/null &
 is 'rates' "$(logstat -t -i 1 -c 3 "$lab/1" | awk '$8 > 100 { n++ } END { print n }')" 2
 wait $!

@@ -17,7 +17,8 @@ consume() {
 for i in 0 1 2; do
 	consume --partition "$i" --offset earliest --max-messages 10000 --timeout-ms 30000 \
 		--consumer-property max.partition.fetch.bytes=5000
-	is "partition $i: every record, in order" "$(grep -xE '[0-9]+' "$tmp/records" | md5sum)" "$(seq "$i" 3 29999 | md5sum)"
+	is "partition $i: every record, in order" "$(grep -xE '[0-9]+' "$tmp/records" | md5sum)" \
+		"$(seq "$i" 3 29999 | md5sum)"
 done
 like 'fetches were incremental' "$(cat "$tmp/log" "$tmp/records")" 'incremental fetch response'
 unlike 'no session was refused' "$(cat "$tmp/log")" 'FETCH_SESSION|INVALID_FETCH'

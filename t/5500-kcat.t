@@ -28,7 +28,7 @@ printf 'k1:v1\nk2:\n:v3\nk4:v4\n' |
 	ok 'keys, nulls and headers are produced' "${K[@]}" -P -t kv -K: -Z -H a=1 -H b=x -H empty=
 is 'keys, null values and headers come back' \
 	"$("${K[@]}" "${C[@]}" -t kv -f '%o|%k|%K|%s|%S|%h\n' | tr '\n' ';')" \
-	'0|k1|2|v1|2|a=1,b=x,empty=;1|k2|2||-1|a=1,b=x,empty=;2||-1|v3|2|a=1,b=x,empty=;3|k4|2|v4|2|a=1,b=x,empty=;'
+	"$(printf '%s|a=1,b=x,empty=;' '0|k1|2|v1|2' '1|k2|2||-1' '2||-1|v3|2' '3|k4|2|v4|2')"
 
 head -c 1048000 /dev/urandom | base64 -w0 | head -c 1048000 >"$tmp/big"
 ok 'a record of 1 MiB' "${K[@]}" -P -t big -X message.max.bytes=2000000 "$tmp/big"

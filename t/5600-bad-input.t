@@ -19,7 +19,8 @@ while read -r result; do
 done < <(grep -E '^(not )?ok' "$tmp/tap")
 is 'every program is the one that was started' "$(lab pids -d "$lab" | sort)" "$running"
 after=$(memory)
-ok "memory stays bounded ($before KiB before, $after KiB after)" [ "$after" -lt $((before + 65536)) ]
+ok "memory stays bounded ($before KiB before, $after KiB after)" \
+	[ "$after" -lt $((before + 65536)) ]
 echo still here | ok 'a record can be produced' kcat -q -P -b "$ODRADEK_BROKERS" -t after-all
 is 'and read' "$(kcat -q -C -e -b "$ODRADEK_BROKERS" -t after-all)" 'still here'
 done_testing

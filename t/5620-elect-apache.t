@@ -1,11 +1,13 @@
 #!/bin/bash
 # The metadata log goes from elect to Apache Kafka and back: after a clean stop, after kill -9, with
-# snapshots, over static voters and over voters in the log. Kafka's dump tool is clean on every file.
+# snapshots, over static voters and over voters in the log. Kafka's dump tool is clean on every
+# file.
 . "$(dirname "$0")/lib.sh"
 ports
 driver=$top/build/t/5610-elect-crash.t
 
-# elect on DIR makes topics crash.0 .. crash.N-1, is killed KILLS times, and ends by kill -9 (or STOP=1).
+# elect on DIR makes topics crash.0 .. crash.N-1, is killed KILLS times, and ends by kill -9 (or
+# STOP=1).
 elect_on() {
 	local dir=$1
 	shift
@@ -31,7 +33,8 @@ ok 'it makes one more' kafka_tool kafka-topics --bootstrap-server "127.0.0.1:$po
 apache_stop "$tmp/a"
 ok 'elect goes on, making snapshots' elect_on "$tmp/a" TOPICS=40 KILLS=4 STOP=1 \
 	metadata.log.max.record.bytes.between.snapshots=2000
-like 'there is a snapshot' "$(ls "$tmp/a/log/__cluster_metadata-0")" '0000000000000[1-9]|000000000000000[0-9]*[1-9][0-9]*-'
+like 'there is a snapshot' "$(ls "$tmp/a/log/__cluster_metadata-0")" \
+	'0000000000000[1-9]|000000000000000[0-9]*[1-9][0-9]*-'
 ok 'the dump tool reads all of it' dump_is_clean "$tmp/a"
 ok 'Apache Kafka starts after a clean stop' apache_start "$tmp/a" "$port"
 is 'and has all topics' "$(topics)" "$( (crash_topics 40; echo theirs) | sort)"

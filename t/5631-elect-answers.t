@@ -1,11 +1,12 @@
 #!/bin/bash
-# elect answers CreateTopics, CreatePartitions, DeleteTopics, AlterConfigs, IncrementalAlterConfigs and
-# UpdateFeatures with the codes, words and configs of Apache Kafka.
+# elect answers CreateTopics, CreatePartitions, DeleteTopics, AlterConfigs, IncrementalAlterConfigs
+# and UpdateFeatures with the codes, words and configs of Apache Kafka.
 . "$(dirname "$0")/lib.sh"
 ports
 driver=$top/build/t/5630-elect-answers.t
 # Kafka's new clusters have a cluster-wide min.insync.replicas, which comes with a feature.
-same() { diff <(grep -v ' min.insync.replicas=' "$tmp/theirs") <(grep -v ' min.insync.replicas=' "$tmp/ours"); }
+same() { diff <(grep -v ' min.insync.replicas=' "$tmp/theirs") \
+	<(grep -v ' min.insync.replicas=' "$tmp/ours"); }
 
 ok 'elect answers' env ANSWERS="$tmp/ours" "$driver"
 ok 'Apache Kafka runs' apache_start "$tmp/a" "$port"

@@ -57,9 +57,11 @@ done
 ok 'it is filled' fill ak
 cleaned() { [ "$(kcat -q -C -e -b "$b" -t squeezed -o beginning | wc -l)" -lt 150 ]; }
 ok 'and has compacted' until_ok 30 cleaned
-kafka_tool kafka-configs --bootstrap-server "$b" --alter --entity-type topics --entity-name ak-none \
+kafka_tool kafka-configs --bootstrap-server "$b" --alter \
+	--entity-type topics --entity-name ak-none \
 	--add-config retention.ms=900000 >/dev/null 2>&1
-kafka_tool kafka-configs --bootstrap-server "$b" --alter --entity-type topics --entity-name squeezed \
+kafka_tool kafka-configs --bootstrap-server "$b" --alter \
+	--entity-type topics --entity-name squeezed \
 	--add-config min.compaction.lag.ms=86400000 >/dev/null 2>&1 # it stays as it is now
 seen >"$tmp/seen"
 apache_stop "$tmp/ak"
