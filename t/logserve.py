@@ -207,6 +207,31 @@ def segments():
     t.same(batches(one(12, 'rolls', 25)['Records'])[0][0], 25, 'and after older ones have gone')
 
 
+def holders(text):
+    """Files whose path has this text, open in gate or logserve."""
+    found = []
+    for pid in pids('gate') + pids('logserve'):
+        for fd in os.listdir('/proc/%d/fd' % pid):
+            try:
+                path = os.readlink('/proc/%d/fd/%s' % (pid, fd))
+            except OSError:
+                continue
+            if text in path:
+                found.append(path)
+    return found
+
+
+def descriptors():
+    create('held', 1, segment_bytes='1048576')
+    for i in range(30):
+        produce('held', batch([os.urandom(100000)]))
+        one(12, 'held', i)
+    old = '/held-0/%020d.log' % 0
+    t.same(len(holders(old)), 2, 'a file is open once in logserve and once in gate')
+    c.call('DeleteTopics', 6, TimeoutMs=10000, Topics=[dict(Name='held')])
+    t.ok(until(lambda: not holders('/held-0')), 'a deleted topic is let go', holders('/held-0'))
+
+
 # --- waiting -------------------------------------------------------------------------------------
 
 def settle():
@@ -473,6 +498,7 @@ errors(tid)
 sizes()
 codecs()
 segments()
+descriptors()
 waiting()
 sessions()
 offsets()
