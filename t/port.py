@@ -232,8 +232,9 @@ class Elect:
             s.sendall(message(RHELLO, tag, struct.pack('>HQ', 1, 1)))
             while True:
                 kind, _, tag, body = read_message(s)
-                if kind == TCALL:
-                    self.answer(s, name, tag, body)
+                if kind == TCALL:    # a poll must not hold up other calls
+                    threading.Thread(target=self.answer, args=(s, name, tag, body),
+                                     daemon=True).start()
         except (EOFError, OSError):
             s.close()
 
@@ -251,7 +252,10 @@ class Elect:
         if version >= raw.MESSAGES[api + 'Response'].flexible:
             head += b'\0'
         data = head + raw.encode(api + 'Response', version, out)
-        s.sendall(message(RCALL, tag, struct.pack('>BIHBI', 0, 0, 1, 0, len(data)) + data))
+        try:
+            s.sendall(message(RCALL, tag, struct.pack('>BIHBI', 0, 0, 1, 0, len(data)) + data))
+        except OSError:
+            pass    # the program was stopped
 
     def fetch(self, name, request):
         topic = request['Topics'][0]
@@ -278,7 +282,9 @@ class Elect:
 
 
 class Node:
-    """A directory with a log, the stand-in for elect, and one logappend: node 1."""
+    """A directory with a log, the stand-in for elect, and one program: logappend of node 1."""
+    PROGRAM, SOCKET = 'logappend', 'run/logappend'
+
     def __init__(self, directory, path=None, **settings):
         self.top = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
         self.dir = directory
@@ -328,8 +334,8 @@ class Node:
         self.settle()
 
     def settle(self):
-        if self.program and not self.elect.wait('logappend', self.elect.end):
-            raise TimeoutError('logappend does not follow')
+        if self.program and not self.elect.wait(self.PROGRAM, self.elect.end):
+            raise TimeoutError(self.PROGRAM + ' does not follow')
 
     def start(self, seconds=20):
         """The port of a logappend that serves."""
@@ -340,14 +346,14 @@ class Node:
 
         self.elect.applied.clear()
         self.err = open(os.path.join(self.dir, 'err'), 'a')
-        self.program = subprocess.Popen(['logappend'], cwd=self.dir, env=self.env, stderr=self.err,
+        self.program = subprocess.Popen([self.PROGRAM], cwd=self.dir, env=self.env, stderr=self.err,
                                         preexec_fn=child, close_fds=False)
         os.close(ours)
         said = select.select([ready], [], [], seconds)[0] and os.read(ready, 1)
         os.close(ready)
         if said != b'\n':
-            raise TimeoutError('logappend is not ready: ' + self.said()[-500:])
-        self.port = Port(os.path.join(self.dir, 'run/logappend'))
+            raise TimeoutError(self.PROGRAM + ' is not ready: ' + self.said()[-500:])
+        self.port = Port(os.path.join(self.dir, self.SOCKET))
         return self.port
 
     def said(self):
