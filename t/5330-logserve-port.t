@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# logserve and metaserve on their sockets, beside a metadata log of the test's own: roles, epochs and
+# logserve and metaserve on their sockets, beside a metadata log of the test's own: roles, epochs,
 # leaders elsewhere, descriptors, transactions, fenced brokers, a changing environment.
 import os
 import shutil
@@ -189,7 +189,8 @@ def transactions():
         f.write(struct.pack('>hqqqq', 0, 7, 0, 2, 3) + struct.pack('>hqqqq', 0, 8, 3, 3, 4))
 
     def aborted(offset, isolation=1, **kw):
-        x = one(12, 'txn', offset, top=dict(IsolationLevel=isolation), **kw)[1]['AbortedTransactions']
+        p = one(12, 'txn', offset, top=dict(IsolationLevel=isolation), **kw)[1]
+        x = p['AbortedTransactions']
         return x and [(y['ProducerId'], y['FirstOffset']) for y in x]
     t.same(aborted(0), [(7, 0), (8, 3)], 'read_committed is told what was aborted')
     t.same(aborted(3), [(8, 3)], 'from where it reads')
