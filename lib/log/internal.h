@@ -106,14 +106,28 @@ int snapshot_delete_strays(struct log *l);  /* ProducerStateManager.removeStrayS
 int snapshot_load_newest(struct log *l, int64_t now_ms);
 int64_t snapshot_newest(struct log *l);                /* -1 none, -2 error */
 
-/* recover.c */
-int log_load(struct log *l, const struct log_opening *o);
-/* -1; ENOENT is no error worth words */
-int log_open_read(struct log *l, int64_t base, const char *suffix);
-/* The first batch of segment i whose last offset is >= offset: 1; 0 none, *position is its end;
- * -1. */
+/* replay.c */
+int64_t log_file_bytes(struct log *l, int64_t base, const char *suffix);  /* -1: ENOENT, or error */
+int log_open_read(struct log *l, int64_t base, const char *suffix);  /* ENOENT brings no words */
+/* A position at or before the first batch whose last offset is >= offset. */
+int64_t log_before_offset(struct log *l, int fd, int64_t base, int64_t bytes, int64_t offset);
+/* The first batch of segment i whose last offset is >= offset: 1; 0 none, *position is its end. */
 int log_position(struct log *l, int i, int64_t offset, int64_t *position, struct batch *b);
 int log_rebuild_producers(struct log *l, int64_t to, int64_t now_ms);
+int log_first_snapshots(struct log *l);
+
+/* recover.c */
+bool log_in_place(const struct segment *s, const struct batch *b, int64_t next);
+/* The active segment. follows: the one before it was recovered just now. 1 when it was cut. */
+int log_recover_segment(struct log *l, const struct log_opening *o, bool follows);
+int log_sync_recovered(struct log *l);
+
+/* leftovers.c */
+int log_unlink_entry(struct log *l, const struct log_entry *e);
+int log_clear_leftovers(struct log *l, struct log_entry *v, int n);  /* 1 when any was */
+
+/* load.c, open.c, truncate.c */
+int log_load(struct log *l, const struct log_opening *o);
 void log_release(struct log *l);                       /* closes and frees, writes nothing */
 /* segment i and its snapshot are renamed to *.deleted */
 int log_mark_deleted(struct log *l, int i);

@@ -1,0 +1,244 @@
+/* Opening what is on disk: which segments there are, which must be recovered, where the log begins
+ * and ends (LogLoader). */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "log/internal.h"
+#include "log/scan.h"
+#include "log/txnindex.h"
+
+enum { SKIP_CHUNK = 16 << 10 };
+
+static bool txnindex_sane(struct log *l, int64_t base)
+{
+	uint8_t e[TXNINDEX_ENTRY];
+	struct txnindex_entry t;
+	bool sane = true;
+	int fd = log_open_read(l, base, ".txnindex");
+	if (fd < 0)
+		return errno == ENOENT;
+	for (off_t at = 0; sane && pread(fd, e, sizeof e, at) == sizeof e; at += TXNINDEX_ENTRY)
+		sane = txnindex_parse(&t, e) == 0 && t.last >= base;
+	close(fd);
+	return sane;
+}
+
+/* The next offset, from the last index entry forward; -1 EBADMSG when what is there is no log. */
+static int64_t read_end(struct log *l)
+{
+	const struct segment *s = log_active(l);
+	int64_t position;
+	struct batch b;
+	struct scan sc;
+	int64_t end = s->base;
+	if (!s->bytes)
+		return end;
+	int fd = log_open_read(l, s->base, ".log");
+	if (fd < 0)
+		return -1;
+	position = log_before_offset(l, fd, s->base, s->bytes, INT64_MAX);
+	int r = scan_begin(&sc, fd, position, s->bytes, SKIP_CHUNK);
+	if (r == 0) {
+		while ((r = scan_next(&sc, &b)) > 0 && log_in_place(s, &b, end))
+			end = batch_last_offset(&b) + 1;
+		scan_end(&sc);
+	}
+	close(fd);
+	if (r > 0)
+		errno = EBADMSG;
+	return r ? -1 : end;
+}
+
+struct loading {
+	const struct log_opening *o;
+	struct log_entry *v;
+	int n;
+	int64_t recovery_point;
+	int recovered;              /* the segment recovered last; -1 none */
+};
+
+static int64_t last_base(const struct loading *g)
+{
+	int i = g->n;
+	while (i && strcmp(g->v[i - 1].suffix, ".log"))
+		i--;
+	return i ? g->v[i - 1].base : 0;
+}
+
+/* From the newest down, so that a crash in between leaves no hole. Nobody can be reading them by
+ * their names yet. */
+static int drop_rest(struct log *l, const struct loading *g, int from)
+{
+	for (int i = g->n - 1; i >= from; i--)
+		if (!strcmp(g->v[i].suffix, ".log") && log_segment_unlink(l, g->v[i].base) < 0)
+			return -1;
+	return log_sync_dir(l);
+}
+
+/* Loads one segment: 0; 1 when it was cut and nothing after it may stay. */
+static int load_segment(struct log *l, struct loading *g, int64_t base, int64_t next_base)
+{
+	if (log_segment_push(l, base, g->o->now_ms) < 0)
+		return -1;
+	struct segment *s = log_active(l);
+	bool last = next_base == INT64_MAX;
+	bool unflushed = !g->o->clean && (last || next_base > g->recovery_point);
+	s->bytes = log_file_bytes(l, base, ".log");
+	s->first_ts = s->max_ts = LOG_UNKNOWN;
+	int64_t index_bytes = log_file_bytes(l, base, ".index");
+	if (s->bytes < 0 || (index_bytes < 0 && errno != ENOENT))
+		return -1;
+	bool damaged = index_bytes < 0 || !txnindex_sane(l, base);
+	if (!unflushed && !damaged && last && (l->end = read_end(l)) < 0) {
+		if (errno != EBADMSG)
+			return -1;
+		damaged = true;
+	}
+	if (!unflushed && !damaged)
+		return last ? log_segment_times(l, s) : 0;
+	log_close_files(l);
+	int cut = log_recover_segment(l, g->o, g->recovered >= 0 && g->recovered == l->segments_n - 2);
+	if (cut < 0)
+		return -1;
+	g->recovered = l->segments_n - 1;
+	l->end = l->producers.end;
+	if (last || (cut && unflushed))
+		return cut && unflushed;
+	int r = log_sync_recovered(l);
+	log_close_files(l);
+	return r;
+}
+
+/* One past the last entry with the base of entry i; *has_log: a .log is among them. */
+static int group_end(const struct loading *g, int i, bool *has_log)
+{
+	int64_t base = g->v[i].base;
+	*has_log = false;
+	for (; i < g->n && g->v[i].base == base; i++)
+		*has_log = *has_log || !strcmp(g->v[i].suffix, ".log");
+	return i;
+}
+
+static int drop_orphans(struct log *l, const struct loading *g, int from, int to)
+{
+	for (int i = from; i < to; i++)
+		if (strcmp(g->v[i].suffix, ".snapshot") && log_unlink_entry(l, g->v + i) < 0)
+			return -1;
+	return 0;
+}
+
+static int load_segments(struct log *l, struct loading *g)
+{
+	int64_t last = last_base(g);
+	for (int i = 0, next; i < g->n; i = next) {
+		bool has_log, ignored;
+		next = group_end(g, i, &has_log);
+		if (!has_log && drop_orphans(l, g, i, next) < 0)
+			return -1;
+		if (!has_log)
+			continue;
+		int64_t next_base = INT64_MAX;
+		if (g->v[i].base != last) {
+			int k = next;
+			for (int end; end = group_end(g, k, &ignored), !ignored; k = end)
+				;
+			next_base = g->v[k].base;
+		}
+		int r = load_segment(l, g, g->v[i].base, next_base);
+		if (r < 0)
+			return -1;
+		if (r > 0)
+			return drop_rest(l, g, next);
+	}
+	return 0;
+}
+
+/* Segments that end before the log start were deleted by hand, say; begin anew there
+ * (deleteSegmentsIfLogStartGreaterThanLogEnd). */
+static int start_anew(struct log *l, int64_t now_ms)
+{
+	for (int i = l->segments_n - 1; i >= 0; i--)
+		if (log_segment_unlink(l, l->segments[i].base) < 0)
+			return -1;
+	log_close_files(l);
+	l->segments_n = 0;
+	producers_clear(&l->producers);
+	if (snapshot_delete_range(l, INT64_MAX, 0) < 0)
+		return -1;
+	l->producers.snapped = 0;
+	l->producers.end = l->end = l->start;
+	l->epochs.n = 0;
+	return log_segment_create(l, l->start, now_ms) < 0 ? -1 : log_note_dir(l);
+}
+
+static int load_epochs(struct log *l)
+{
+	char path[LOG_PATH], *p;
+	size_t n;
+	if (log_read_small(l, EPOCHS_FILE, &p, &n) < 0)
+		return errno == ENOENT ? 0 : -1;
+	int r = epochs_parse(&l->epochs, p, n);
+	free(p);
+	return r < 0 ? log_fail(l, log_file(l, EPOCHS_FILE, path), -1, "parse") : 0;
+}
+
+static int settle_epochs(struct log *l, const struct epochs *before)
+{
+	epochs_cut_end(&l->epochs, l->end);
+	epochs_cut_start(&l->epochs, l->start);
+	bool same = before->n == l->epochs.n;
+	for (int i = 0; same && i < before->n; i++)
+		same = before->v[i].epoch == l->epochs.v[i].epoch && before->v[i].start == l->epochs.v[i].start;
+	return same ? 0 : log_write_epochs(l);
+}
+
+static int settle(struct log *l, const struct loading *g)
+{
+	if (!l->segments_n || l->end < l->start) {
+		if (start_anew(l, g->o->now_ms) < 0)
+			return -1;
+	}
+	if (l->start < l->segments[0].base)
+		l->start = l->segments[0].base;
+	if (snapshot_delete_strays(l) < 0)
+		return -1;
+	int64_t newest = snapshot_newest(l);
+	if (newest == -2)
+		return -1;
+	if (newest == -1 && g->o->clean)
+		return log_first_snapshots(l);
+	return log_rebuild_producers(l, l->end, g->o->now_ms);
+}
+
+int log_load(struct log *l, const struct log_opening *o)
+{
+	struct loading g = {.o = o, .recovered = -1};
+	struct epochs before = {0};
+	if (log_list(l->dirfd, l->name, &g.v, &g.n) < 0)
+		return log_fail(l, l->name, -1, "list");
+	int changed = log_clear_leftovers(l, g.v, g.n);
+	if (changed > 0) {
+		free(g.v);
+		changed = log_list(l->dirfd, l->name, &g.v, &g.n);
+	}
+	g.recovery_point = o->recovery_point == LOG_RECOVER_LAST ? last_base(&g) : o->recovery_point;
+	l->producers.end = -1;
+	int r = changed < 0 || load_epochs(l) < 0 ? -1 : 0;
+	for (int i = 0; r == 0 && i < l->epochs.n; i++)
+		r = epochs_assign(&before, l->epochs.v[i].epoch, l->epochs.v[i].start) < 0 ? -1 : 0;
+	if (r == 0 && (load_segments(l, &g) < 0 || settle(l, &g) < 0 || settle_epochs(l, &before) < 0))
+		r = -1;
+	/* what lies below the last segment was synced by an earlier owner or by the recovery just now */
+	if (r == 0 && o->clean && g.recovered != l->segments_n - 1)
+		l->recovery_point = l->end;
+	else if (r == 0)
+		l->recovery_point = g.recovery_point > log_active(l)->base ? g.recovery_point
+			: log_active(l)->base;
+	if (l->recovery_point > l->end)
+		l->recovery_point = l->end;
+	epochs_free(&before);
+	free(g.v);
+	return r;
+}
