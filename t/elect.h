@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -87,6 +88,7 @@ TAP_FN bool elect_spawn(void)
 	elect_pid = fork();
 	must(elect_pid >= 0, "fork");
 	if (elect_pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* else what outlives a failed test holds its output open */
 		snprintf(path, sizeof path, "%s/build/bin/elect", elect_top);
 		if (fd[1] != 3)
 			dup2(fd[1], 3);
@@ -132,17 +134,17 @@ TAP_FN void tick(void *arg)
 /* Turns the loop until done(arg), or ms have passed. */
 TAP_FN bool elect_until(bool (*done)(void *arg), void *arg, int ms)
 {
-	static struct port_timer timer = { .fn = tick };
+	struct port_timer timer = { .fn = tick };
 	int64_t end = port_now_ms() + ms;
+	bool is_done;
 
-	while (!done(arg)) {
-		if (port_now_ms() >= end)
-			return false;
+	while (!(is_done = done(arg)) && port_now_ms() < end) {
 		port_timer_set(elect_loop, &timer,
 			       port_now_ms() + 20 < end ? port_now_ms() + 20 : end);
 		must(port_turn(elect_loop) == 0, "port_turn");
 	}
-	return true;
+	port_timer_stop(elect_loop, &timer);
+	return is_done;
 }
 
 /* Ends elect; returns its status once the client has noticed. */
