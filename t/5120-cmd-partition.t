@@ -4,7 +4,8 @@ source t/lib.sh
 lab_up || { fail 'a node starts'; done_testing; }
 {
 	seq 500 | sed 's/.*/key-&/'
-	printf '%s\n' a ab abc abcd abcde '' ' ' 'ключ' '日本語' "$(head -c 300 /dev/zero | tr '\0' k)"
+	printf '%s\n' a ab abc abcd abcde '' ' ' 'ключ' '日本語' \
+		"$(head -c 300 /dev/zero | tr '\0' k)"
 } | sed 's/.*/&\tvalue of &/' >"$tmp/in"
 topic make -p 7 java ours
 kafka_tool kafka-console-producer --bootstrap-server "$ODRADEK_BROKERS" --topic java \

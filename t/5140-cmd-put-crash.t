@@ -1,6 +1,6 @@
 #!/bin/bash
-# logput -i and a reader through kill -9 of every program and of the whole node: each record once, in
-# order.
+# logput -i and a reader, through kill -9 of every program and of the whole node: each record once,
+# in order.
 source t/lib.sh
 lab_up || { fail 'a node starts'; done_testing; }
 more() { [ "$(topic show "$1" 2>/dev/null | cut -f 9)" -gt "$2" ] 2>/dev/null; }
@@ -24,10 +24,12 @@ through() { # through NAME COMMAND...: while COMMAND happens, logput goes on
 	reader=$!
 	until_ok 20 more "$topic" 1000 || fail "$name: it begins"
 	"$@"
-	until_ok 60 more "$topic" "$(($(topic show "$topic" | cut -f 9) + 5000))" || fail "$name: it goes on"
+	until_ok 60 more "$topic" "$(($(topic show "$topic" | cut -f 9) + 5000))" ||
+		fail "$name: it goes on"
 	touch "$tmp/enough"
 	ok "$name: logput ends well" wait "$writer" || diag "$(cat "$tmp/words")"
-	is "$name: each record once, in order" "$(logget -e "$topic" | md5sum)" "$(seq "$(cat "$tmp/n")" | md5sum)"
+	is "$name: each record once, in order" "$(logget -e "$topic" | md5sum)" \
+		"$(seq "$(cat "$tmp/n")" | md5sum)"
 	until_ok 30 read_all || fail "$name: a reader gets all"
 	kill "$reader"
 	wait "$reader" 2>/dev/null

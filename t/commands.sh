@@ -1,5 +1,6 @@
 # shellcheck shell=bash disable=SC2016
-# What topic, conf, broker, quorum, logput and logget do, whichever node $ODRADEK_BROKERS is: our own
+# What topic, conf, broker, quorum, logput and logget do, whichever node $ODRADEK_BROKERS is: our
+# own
 # (5100, 5110) and Apache Kafka (5190).
 
 says() { # says NAME CODE REGEX CMD...: exit code, and one line on standard error that looks so
@@ -34,10 +35,12 @@ topic_suite() {
 	seq 10 | logput -p 1 alpha
 	is 'show' "$(topic show alpha | cut -f 1-3,5-)" \
 		$'alpha\t0\t1\t1\t1\t-\t0\t0\nalpha\t1\t1\t1\t1\t-\t0\t10\nalpha\t2\t1\t1\t1\t-\t0\t0'
-	is 'show -J' "$(topic show -J alpha | jq -c 'select(.partition==1)|[.replicas,.isr,.offline,.end]')" \
+	is 'show -J' "$(topic show -J alpha |
+		jq -c 'select(.partition==1)|[.replicas,.isr,.offline,.end]')" \
 		'[[1],[1],[],10]'
 	is 'show -u: nothing is under-replicated' "$(topic show -u)" ''
-	says 'show what is not there' 1 '^topic: show nothere: UNKNOWN_TOPIC_OR_PARTITION: ' topic show nothere
+	says 'show what is not there' 1 '^topic: show nothere: UNKNOWN_TOPIC_OR_PARTITION: ' \
+		topic show nothere
 	like 'on a terminal rows are aligned under a header' \
 		"$(script -qec 'topic show alpha' /dev/null | head -n 1)" '^TOPIC  PARTITION  LEADER  EPOCH'
 
@@ -67,19 +70,23 @@ topic_suite() {
 conf_suite() {
 	ok 'a topic' topic make -p 1 configured
 	ok 'set' conf topic configured retention.ms=1000 cleanup.policy=compact
-	is 'show' "$(conf topic configured | awk -F'\t' '$3 == "topic" { print $1 "=" $2 "," $4 "," $5 }')" \
+	is 'show' "$(conf topic configured |
+		awk -F'\t' '$3 == "topic" { print $1 "=" $2 "," $4 "," $5 }')" \
 		$'cleanup.policy=compact,list,false\nretention.ms=1000,long,false'
 	is 'topic conf is the same' "$(topic conf configured)" "$(conf topic configured)"
 	ok 'add to a list' conf topic configured cleanup.policy+=delete
-	is 'two policies' "$(conf topic configured | awk '$1 == "cleanup.policy" { print $2 }')" compact,delete
+	is 'two policies' "$(conf topic configured | awk '$1 == "cleanup.policy" { print $2 }')" \
+		compact,delete
 	ok 'take away' conf topic configured cleanup.policy-=compact
 	ok 'unset' topic conf configured retention.ms-
 	is 'what is left' "$(conf topic configured | awk '$3 == "topic" { print $1, $2 }')" \
 		'cleanup.policy delete'
 	like 'defaults with -a' "$(conf -a topic configured)" \
 		$'(^|\n)segment.bytes\t1073741824\tdefault\tint\tfalse($|\n)'
-	like 'words with -d' "$(conf -adJ topic configured | jq -r 'select(.key=="segment.bytes").words')" '[a-z]{4}'
-	says 'a bad value' 1 '^conf: topic configured: INVALID_CONFIG: ' conf topic configured retention.ms=x
+	like 'words with -d' "$(conf -adJ topic configured |
+		jq -r 'select(.key=="segment.bytes").words')" '[a-z]{4}'
+	says 'a bad value' 1 '^conf: topic configured: INVALID_CONFIG: ' \
+		conf topic configured retention.ms=x
 	says 'an unknown key' 1 '^conf: topic configured: INVALID_CONFIG: ' conf topic configured no.such=1
 	says 'no such topic' 1 '^conf: topic nothere: UNKNOWN_TOPIC_OR_PARTITION: ' conf topic nothere
 	says 'check only' 1 'INVALID_CONFIG' conf -n topic configured retention.ms=x
@@ -108,7 +115,8 @@ node_suite() {
 	local port=${ODRADEK_BROKERS##*:}
 	is 'broker ls' "$(broker ls)" $'1\t127.0.0.1\t'"$port"$'\t-\tserving'
 	is 'broker show' "$(broker show 1 | cut -f 1-5,11)" $'1\t127.0.0.1\t'"$port"$'\t-\tserving\t-'
-	like 'its log directory' "$(broker show | cut -f 6-10)" $'^/[^\t]*\t[0-9]+\t[0-9]+\t[0-9]+\t[0-9]+$'
+	like 'its log directory' "$(broker show | cut -f 6-10)" \
+		$'^/[^\t]*\t[0-9]+\t[0-9]+\t[0-9]+\t[0-9]+$'
 	is 'its listeners' "$(broker show | cut -f 12)" "PLAINTEXT://127.0.0.1:$port"
 	says 'no such broker' 1 '^broker: show' broker show 5
 	like 'quorum show' "$(quorum show | head -n 1)" $'^1\tleader\t[0-9]+\t[0-9]+\t[0-9]+\t0\t'
@@ -141,8 +149,9 @@ put_get_suite() {
 
 	topic make -p 1 parts
 	printf 'a=1\nb=\nc\n\n=\n' | logput -K = -Z -H h1=v1 -H h2 -H h3= parts
+	f='h1=v1,h2=NULL,h3=;'
 	is 'keys, nulls, headers' "$(logget -e -f '%k|%K|%s|%S|%h;' parts)" \
-		'a|1|1|1|h1=v1,h2=NULL,h3=;b|1||-1|h1=v1,h2=NULL,h3=;|-1|c|1|h1=v1,h2=NULL,h3=;|-1||-1|h1=v1,h2=NULL,h3=;|-1||-1|h1=v1,h2=NULL,h3=;'
+		"a|1|1|1|${f}b|1||-1|$f|-1|c|1|$f|-1||-1|$f|-1||-1|$f"
 	f='%t %p %o %T [%k] %K [%s] %S %R %h\x21\t%%\n'
 	logget -e -f "$f" parts >"$tmp/out"
 	kcat -b "$ODRADEK_BROKERS" -C -t parts -e -q -f "$f" >"$tmp/in"
