@@ -74,6 +74,12 @@ static void alone(void)
 	ok(s.role == PAGE_FOLLOWER && s.epoch == 5 && s.log_end == 25 && s.flushed == 25
 	   && s.high_watermark == 24 && s.last_stable == 24 && s.log_start == 5, "its slot");
 	replica_free(&r);
+	replica_init(&r, self);
+	r.min_insync = 2;
+	replica_opened(&r, 0, 0, 0);
+	replica_lead(&r, 0, 0, &self, 1, &self, 1);
+	ok(replica_enough(&r), "a single replica is enough whatever min.insync.replicas is");
+	replica_free(&r);
 }
 
 static void three(void)
@@ -145,6 +151,14 @@ static int model_isr(const struct model *m)
 	return n;
 }
 
+static int model_least(const struct model *m)
+{
+	int all = 1;
+	for (int i = 1; i < NODES; i++)
+		all += m->replica[i];
+	return m->min_insync < all ? m->min_insync : all;
+}
+
 static void model_settle(struct model *m)
 {
 	if (!m->leader) return;
@@ -172,7 +186,7 @@ static int model_ends(const struct model *m, const struct parked *p, int fail)
 	if (fail) return fail;
 	int64_t at = p->trimmed ? model_low(m) : m->hw;
 	if (at >= p->offset) {
-		bool few = !p->trimmed && model_isr(m) < m->min_insync;
+		bool few = !p->trimmed && model_isr(m) < model_least(m);
 		return few ? WIRE_NOT_ENOUGH_REPLICAS_AFTER_APPEND : 0;
 	}
 	return NOTHING;

@@ -174,7 +174,7 @@ static bool may_append(struct part *a)
 		part_fail(a, WIRE_KAFKA_STORAGE_ERROR, NULL);
 	else if (p->step.role != PAGE_LEADER)
 		part_fail(a, WIRE_NOT_LEADER_OR_FOLLOWER, NULL);
-	else if (a->in->acks == -1 && replica_isr_n(&p->step) < p->step.min_insync)
+	else if (a->in->acks == -1 && !replica_enough(&p->step))
 		fail_here(a, WIRE_NOT_ENOUGH_REPLICAS, NULL);
 	else
 		return true;

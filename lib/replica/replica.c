@@ -68,6 +68,12 @@ int replica_isr_n(const struct replica *r)
 	return n;
 }
 
+bool replica_enough(const struct replica *r)
+{
+	int all = r->members_n + 1;
+	return replica_isr_n(r) >= (r->min_insync < all ? r->min_insync : all);
+}
+
 static void settle(struct replica *r)
 {
 	if (r->role == PAGE_LEADER)
@@ -77,7 +83,7 @@ static void settle(struct replica *r)
 	assert(r->high_watermark <= r->flushed && r->flushed <= r->log_end);
 	if (r->role != PAGE_LEADER) return;
 	/* Partition.checkEnoughReplicasReachOffset: the set may have shrunk since the append. */
-	int e = replica_isr_n(r) < r->min_insync ? WIRE_NOT_ENOUGH_REPLICAS_AFTER_APPEND : 0;
+	int e = replica_enough(r) ? 0 : WIRE_NOT_ENOUGH_REPLICAS_AFTER_APPEND;
 	waits_reached(r, REPLICA_COMMITTED, r->high_watermark, e);
 	waits_reached(r, REPLICA_TRIMMED, replica_low_watermark(r), 0);
 }

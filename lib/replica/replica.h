@@ -83,6 +83,9 @@ void replica_told(struct replica *r, int64_t high_watermark);
 void replica_cut(struct replica *r, int64_t log_end);
 
 int replica_isr_n(const struct replica *r);               /* this node counted */
+/* The ISR is as large as min_insync asks, which never asks for more replicas than there are
+ * (Partition.effectiveMinIsr). */
+bool replica_enough(const struct replica *r);
 int64_t replica_low_watermark(const struct replica *r);   /* the least log start of all replicas */
 
 /* Parks w until its offset is reached or deadline passes (REQUEST_TIMED_OUT); it may be done at

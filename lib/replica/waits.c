@@ -56,9 +56,8 @@ int replica_park(struct replica *r, struct replica_wait *w, enum replica_waits k
 	if (kind == REPLICA_TRIMMED) {
 		waits_reached(r, kind, replica_low_watermark(r), 0);
 	} else {
-		bool few = replica_isr_n(r) < r->min_insync;
-		waits_reached(r, kind, r->high_watermark,
-		              few ? WIRE_NOT_ENOUGH_REPLICAS_AFTER_APPEND : 0);
+		int e = replica_enough(r) ? 0 : WIRE_NOT_ENOUGH_REPLICAS_AFTER_APPEND;
+		waits_reached(r, kind, r->high_watermark, e);
 	}
 	return 0;
 }
