@@ -5,19 +5,36 @@
 
 #include "wire/type.h"
 
+/* Bytes of the UTF-8 character at p, 0 where there is none: a peer may send anything. */
+static int utf8(const uint8_t *p, int32_t n)
+{
+	int k = *p < 0x80 ? 1 : *p < 0xc2 ? 0 : *p < 0xe0 ? 2 : *p < 0xf0 ? 3 : *p < 0xf5 ? 4 : 0;
+	if (k > n)
+		return 0;
+	for (int i = 1; i < k; i++)
+		if ((p[i] & 0xc0) != 0x80)
+			return 0;
+	bool overlong = (*p == 0xe0 && p[1] < 0xa0) || (*p == 0xf0 && p[1] < 0x90);
+	bool beyond = (*p == 0xed && p[1] > 0x9f) || (*p == 0xf4 && p[1] > 0x8f);
+	return overlong || beyond ? 0 : k;
+}
+
 static int put_string(struct buf *b, struct span s)
 {
+	const uint8_t *p = (const uint8_t *)s.p;
 	if (buf_add8(b, '"') < 0)
 		return -1;
-	for (int32_t i = 0; i < s.n; i++) {
-		uint8_t c = (uint8_t)s.p[i];
+	for (int32_t i = 0, k; i < s.n; i += k ? k : 1) {
 		int r;
-		if (c == '"' || c == '\\')
-			r = buf_addf(b, "\\%c", c);
-		else if (c < 0x20 || c == 0x7f)
-			r = buf_addf(b, "\\u%04x", c);
+		k = utf8(p + i, s.n - i);
+		if (k == 0)
+			r = buf_addz(b, "\\ufffd");
+		else if (p[i] == '"' || p[i] == '\\')
+			r = buf_addf(b, "\\%c", p[i]);
+		else if (p[i] < 0x20 || p[i] == 0x7f)
+			r = buf_addf(b, "\\u%04x", p[i]);
 		else
-			r = buf_add8(b, c);
+			r = buf_add(b, p + i, (size_t)k);
 		if (r < 0)
 			return -1;
 	}

@@ -72,7 +72,7 @@ int wire_encode(const struct wire_type *t, int version, const void *in, struct b
 
 /* Appends the message as JSON on one line, without a newline: field names as in Kafka's JSON form
  * (lowerCamelCase), bytes as base64, records as recordsSizeInBytes, tagged fields only when they
- * differ from their default. -1: ENOMEM, EINVAL. */
+ * differ from their default, U+FFFD for what is not UTF-8. -1: ENOMEM, EINVAL. */
 int wire_json(const struct wire_type *t, int version, const void *in, struct buf *b);
 
 /* --- records of the metadata log --- */
