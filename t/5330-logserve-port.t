@@ -11,7 +11,7 @@ import time
 os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, 't')
 import raw  # noqa: E402
-from port import Node, Port, batch, read_message  # noqa: E402
+from port import Node, Port, batch, message, read_message  # noqa: E402
 from raw import Tap  # noqa: E402
 
 tmp = os.path.abspath('build/tmp/5330-logserve-port.%d' % os.getpid())
@@ -165,6 +165,10 @@ def descriptors():
     t.same(c1.kinds, [2], 'another file is another descriptor')
     t.same(len({generation for _, _, generation in c1.held}), 2, 'and another generation')
     held = set(c1.held)
+    slot, base, generation = max(c1.held, key=lambda x: x[1])
+    c1.socket.sendall(message(8, 0, struct.pack('>IQI', slot, base, generation)))
+    one(12, 'files', 8, client=c1)
+    t.same(c1.kinds, [2], 'one that the caller let go comes again')
     node.remove(C)
     settle()
     end = time.time() + 10

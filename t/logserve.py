@@ -385,6 +385,10 @@ def offsets():
     a = c.call('ListOffsets', 10, ReplicaId=-1, Topics=[
         dict(Name='times', Partitions=[dict(PartitionIndex=0, Timestamp=-1, CurrentLeaderEpoch=0)])])
     t.same(a['Topics'][0]['Partitions'][0]['LeaderEpoch'], 0, 'and the leader epoch')
+    for pid in pids('logserve'):
+        for child in open('/proc/%d/task/%d/children' % (pid, pid)).read().split():
+            os.kill(int(child), 9)
+    t.same(ask(10, late + 1), (0, 3, late + 10), 'recode is killed and started again')
     create('many', 40)
     for i in range(40):
         produce('many', batch([b'x', b'y'], GZIP, times=[early, late]), i)

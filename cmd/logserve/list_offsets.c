@@ -38,7 +38,7 @@ struct lookup {                      /* the time of a record inside a compressed
 	struct span topic;
 	int32_t partition;
 	int64_t asked;               /* timestamp */
-	int64_t base_offset, base_timestamp;
+	int64_t base_offset;
 };
 
 /* --- one partition ---------------------------------------------------------------------------- */
@@ -148,7 +148,6 @@ static int open_batch(struct listing *l, struct span topic, const asked *q, answ
 	*k = (struct lookup){
 		.job = {.prepare = prepare, .done = on_time}, .listing = l, .a = a, .topic = topic,
 		.partition = q->partition_index, .asked = q->timestamp, .base_offset = a->offset,
-		.base_timestamp = a->timestamp,
 	};
 	l->open++;
 	recode_ask(l->server->recode, &k->job);

@@ -43,6 +43,12 @@ static void on_gone(void *ctx, struct port_from from, struct span name)
 	segments_left(ctx, from);
 }
 
+static void on_other(void *ctx, struct port_from from, const struct port_message *m)
+{
+	if (m->type == PORT_TFORGET)
+		segment_closed(ctx, from, m->slot, (int64_t)m->base, (uint32_t)m->generation);
+}
+
 static void on_caught_up(void *ctx, struct meta_image *m)
 {
 	caught_up = true;

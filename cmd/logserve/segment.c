@@ -132,20 +132,25 @@ static void take_back(struct segment *g, struct port_from who)
 			g->holders[k--] = g->holders[--g->holders_n];
 }
 
-void segments_left(struct server *s, struct port_from who)
+static void let_go(struct segment *g, struct port_from who)
 {
-	for (uint32_t i = 0; i < s->slots_n; i++) {
-		if (!s->slots[i])
-			continue;
-		for (struct segment *g = s->slots[i]->segments; g; g = g->next)
-			take_back(g, who);
-	}
+	for (int i = 0; i < g->holders_n; i++)
+		if (g->holders[i].place == who.place && g->holders[i].generation == who.generation)
+			g->holders[i--] = g->holders[--g->holders_n];
 }
 
-void segment_returned(struct server *s, struct port_from who, uint32_t slot, uint32_t generation)
+void segment_closed(struct server *s, struct port_from who, uint32_t slot, int64_t base,
+                    uint32_t generation)
 {
 	struct partition *p = slot < s->slots_n ? s->slots[slot] : 0;
 	for (struct segment *g = p ? p->segments : 0; g; g = g->next)
-		if (g->generation == generation)
-			take_back(g, who);
+		if (g->base == base && g->generation == generation)
+			let_go(g, who);
+}
+
+void segments_left(struct server *s, struct port_from who)
+{
+	for (uint32_t i = 0; i < s->slots_n; i++)
+		for (struct segment *g = s->slots[i] ? s->slots[i]->segments : 0; g; g = g->next)
+			let_go(g, who);
 }
