@@ -6,6 +6,8 @@ ok 'a broker is up' broker_up -c num.partitions=1 -c message.max.bytes=2097152
 K=(kcat -b "$broker" -q)
 C=(-C -e -o beginning -X check.crcs=true)
 
+end_is() { [ "$("${K[@]}" -C -e -o -1 -c 1 -f '%o' -t "$1")" = $(($2 - 1)) ]; }
+
 seq -f 'record %08g of some text that packs well' 20000 >"$tmp/lines"
 for codec in none gzip snappy lz4 zstd; do
 	for acks in 0 1 all; do
@@ -17,8 +19,6 @@ for codec in none gzip snappy lz4 zstd; do
 		ok "$codec, acks=$acks: the same lines come back" cmp "$tmp/lines" "$tmp/got"
 	done
 done 2>/dev/null
-
-end_is() { [ "$("${K[@]}" -C -e -o -1 -c 1 -f '%o' -t "$1")" = $(($2 - 1)) ]; }
 
 ok 'idempotent producer' "${K[@]}" -P -t idem -X enable.idempotence=true -l "$tmp/lines"
 "${K[@]}" "${C[@]}" -t idem >"$tmp/got"

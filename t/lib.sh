@@ -21,6 +21,7 @@
 #                              in DIR/log, formatted when new
 #   apache_stop DIR [SIGNAL]   waits until it is gone
 set -u
+shopt -s lastpipe # printf ... | ok ... counts
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 top=$PWD
 export PATH=$top/build/bin:$PATH LC_ALL=C.UTF-8
