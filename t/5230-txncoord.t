@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# txncoord: producer ids are never given twice, whoever is killed; what it refuses, and how it waits.
+# txncoord: producer ids are never given twice, whoever is killed; what it refuses, how it waits.
 import os
 import shutil
 import subprocess
