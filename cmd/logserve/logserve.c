@@ -77,12 +77,6 @@ static void on_sweep(void *arg)
 	port_timer_set(s->loop, &sweep, port_now_ms() + SWEEP_MS);
 }
 
-static void on_other(void *ctx, struct port_from from, const struct port_message *m)
-{
-	if (m->type == PORT_TFORGET)
-		segment_returned(ctx, from, m->slot, (uint32_t)m->generation);
-}
-
 static void on_end_of_turn(void *ctx)
 {
 	sleep_work(ctx);

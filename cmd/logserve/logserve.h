@@ -94,12 +94,10 @@ int segment_piece(struct server *s, struct partition *p, struct port_from to,
                   const struct log_range *r, struct port_piece *piece);
 void segments_refresh(struct server *s, struct partition *p);
 void segments_forget(struct server *s, struct partition *p);
-/* A caller has closed one descriptor, or all of them. */
+/* A caller has closed one descriptor, or all: it gets them again with the next ranges. */
 void segment_closed(struct server *s, struct port_from who, uint32_t slot, int64_t base,
                     uint32_t generation);
 void segments_left(struct server *s, struct port_from who);
-/* A caller closed that descriptor: it gets it again with the next range. */
-void segment_returned(struct server *s, struct port_from who, uint32_t slot, uint32_t generation);
 
 /* fetch.c, fetch_answer.c, sleep.c */
 struct result {                      /* what one partition of a Fetch has come to */

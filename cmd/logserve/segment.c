@@ -125,13 +125,6 @@ int segment_piece(struct server *s, struct partition *p, struct port_from to,
 	return hand_over(g, to);
 }
 
-static void take_back(struct segment *g, struct port_from who)
-{
-	for (int k = 0; k < g->holders_n; k++)
-		if (g->holders[k].place == who.place && g->holders[k].generation == who.generation)
-			g->holders[k--] = g->holders[--g->holders_n];
-}
-
 static void let_go(struct segment *g, struct port_from who)
 {
 	for (int i = 0; i < g->holders_n; i++)
