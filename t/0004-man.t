@@ -23,7 +23,7 @@ lost=
 while IFS=: read -r page reference; do
 	read -r name section _ <<<"$reference"
 	case $name.$section in
-	*.2 | *.3 | s6* | execline* | kcat* | mandoc* | strace*) continue ;;
+	*.2 | *.3 | unix.7 | s6* | execline* | kcat* | mandoc* | strace*) continue ;;
 	esac
 	[ -f "man/$name.$section" ] || lost+=" $page:$name($section)"
 done < <(grep -oE '^\.Xr [^ ]+ [0-9]' man/*.[1-8] | sed 's/:\.Xr /:/')
