@@ -1,5 +1,5 @@
 /* The co-process that looks into compressed batches: spawned when it is first needed, on a
- * socketpair; one job at a time. When it dies the jobs that wait are done without it. */
+ * socketpair; one job at a time. When it dies its job is tried once more, then done without it. */
 #include "logserve.h"
 
 #include <errno.h>
@@ -20,7 +20,7 @@ struct recode {
 	int fd;                          /* -1: not running */
 	pid_t pid;
 	struct recode_job *first, *last; /* the first one is under way when `asked` */
-	bool asked;
+	bool asked, asked_twice;
 	struct buf out, in;
 	struct port_timer again;         /* its socket was full */
 };
@@ -31,7 +31,7 @@ static void finish_first(struct recode *r, bool found, int64_t offset, int64_t t
 {
 	struct recode_job *j = r->first;
 	r->first = j->next;
-	r->asked = false;
+	r->asked = r->asked_twice = false;
 	j->done(j, found, offset, timestamp);
 }
 
@@ -45,8 +45,10 @@ static void stop(struct recode *r)
 	r->fd = -1;
 	r->out.n = r->in.n = 0;
 	strerr_warnw1x("recode has gone");
-	if (r->asked)
+	if (r->asked && r->asked_twice)
 		finish_first(r, false, 0, 0);
+	r->asked_twice = r->asked;
+	r->asked = false;
 }
 
 static void push(struct recode *r)
