@@ -48,6 +48,17 @@ static int write_placed(struct log *l, const uint8_t *head, const uint8_t *body,
 		at + (int64_t)done);
 }
 
+/* Opens what is written to. The first data of a log is the first that needs its directory. */
+static int ready(struct log *l)
+{
+	if (!log_active(l)->bytes && l->segments_n == 1 && l->own_dir < 0) {
+		if (log_note_dir(l) < 0)
+			return -1;
+		l->above = true;
+	}
+	return log_own_fd(l);
+}
+
 static int note_epoch(struct log *l, const struct batch *b)
 {
 	if (b->epoch < 0 || b->epoch == epochs_last(&l->epochs))
@@ -104,7 +115,7 @@ int log_append(struct log *l, const struct batch *in, const void *bytes, int32_t
 		return -1;
 	if (log_should_roll(l, &b, 0, now_ms) && log_roll(l, b.base_offset, now_ms) < 0)
 		return -1;
-	if (log_own_fd(l) < 0 || producers_reserve(&l->producers, &b, &fresh) < 0)
+	if (ready(l) < 0 || producers_reserve(&l->producers, &b, &fresh) < 0)
 		return -1;
 	memcpy(head, bytes, sizeof head);
 	batch_place(head, b.base_offset, epoch);
@@ -153,7 +164,7 @@ static int copy_run(struct log *l, const uint8_t *p, size_t n)
 		if (batch_parse(&b, p + at, n - at) < 0 || note_epoch(l, &b) < 0 ||
 		    producers_reserve(&l->producers, &b, &fresh) < 0)
 			return -1;
-	if (log_own_fd(l) < 0)
+	if (ready(l) < 0)
 		return -1;
 	if (log_write_all(l->fd, p, n, log_active(l)->bytes) < 0)
 		return cut_back(l, "write");

@@ -39,8 +39,6 @@ int log_drop_below(struct log *l, int64_t offset, int *dropped)
 	memmove(l->segments, l->segments + n, (size_t)l->segments_n * sizeof *l->segments);
 	int64_t first = l->segments[0].base;
 	forget_oldest(l, first);
-	if (log_note_dir(l) < 0)
-		r = -1;
 	if (first > l->start && log_set_start(l, first) < 0)
 		r = -1;
 	return r;

@@ -44,6 +44,7 @@ struct log {
 	struct rolled *rolled;      /* oldest first */
 	/* descriptor of the partition directory while its entries are not on disk; else -1 */
 	int own_dir;
+	bool above;                 /* the log directory's entry for it is not on disk either */
 	int64_t own_dir_since;      /* log end when that began */
 
 	int fd;                     /* the active segment's .log, opened at the first append; -1 before */

@@ -170,7 +170,7 @@ static int start_anew(struct log *l, int64_t now_ms)
 	l->producers.snapped = 0;
 	l->producers.end = l->end = l->start;
 	l->epochs.n = 0;
-	return log_segment_create(l, l->start, now_ms) < 0 ? -1 : log_note_dir(l);
+	return log_segment_create(l, l->start, now_ms);
 }
 
 static int load_epochs(struct log *l)
@@ -186,8 +186,9 @@ static int load_epochs(struct log *l)
 
 static int settle_epochs(struct log *l, const struct epochs *before)
 {
-	epochs_cut_end(&l->epochs, l->end);
+	/* in this order: an entry moved up to the end of the log goes now, not at the next opening */
 	epochs_cut_start(&l->epochs, l->start);
+	epochs_cut_end(&l->epochs, l->end);
 	bool same = before->n == l->epochs.n;
 	for (int i = 0; same && i < before->n; i++)
 		same = before->v[i].epoch == l->epochs.v[i].epoch && before->v[i].start == l->epochs.v[i].start;
@@ -200,8 +201,6 @@ static int settle(struct log *l, const struct loading *g)
 		if (start_anew(l, g->o->now_ms) < 0)
 			return -1;
 	}
-	if (l->start < l->segments[0].base)
-		l->start = l->segments[0].base;
 	if (snapshot_delete_strays(l) < 0)
 		return -1;
 	int64_t newest = snapshot_newest(l);
@@ -210,6 +209,14 @@ static int settle(struct log *l, const struct loading *g)
 	if (newest == -1 && g->o->clean)
 		return log_first_snapshots(l);
 	return log_rebuild_producers(l, l->end, g->o->now_ms);
+}
+
+static int64_t first_base(const struct loading *g)
+{
+	for (int i = 0; i < g->n; i++)
+		if (!strcmp(g->v[i].suffix, ".log"))
+			return g->v[i].base;
+	return -1;
 }
 
 int log_load(struct log *l, const struct log_opening *o)
@@ -224,6 +231,9 @@ int log_load(struct log *l, const struct log_opening *o)
 		changed = log_list(l->dirfd, l->name, &g.v, &g.n);
 	}
 	g.recovery_point = o->recovery_point == LOG_RECOVER_LAST ? last_base(&g) : o->recovery_point;
+	int64_t first = first_base(&g);
+	if (first > l->start)
+		l->start = first;
 	l->producers.end = -1;
 	int r = changed < 0 || load_epochs(l) < 0 ? -1 : 0;
 	for (int i = 0; r == 0 && i < l->epochs.n; i++)

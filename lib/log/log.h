@@ -93,8 +93,8 @@ enum log_sequence log_check_sequence(const struct log *l, const struct batch *b,
 /* --- sync: the owner's flusher uses these ----------------------------------------------------- */
 
 /* Descriptors with unsynced data in the order in which they must be synced (old segments first), at
- * most max. A roll syncs nothing by itself: rolled segments stay listed until log_synced. Returns
- * how many there are. */
+ * most max. A roll syncs nothing by itself: rolled segments stay listed until log_synced, and
+ * so do the directories where files are new. Returns how many there are. */
 int log_dirty_fds(const struct log *l, int *fds, int max);
 /* All data below up_to is on disk: the recovery point moves, but stays one short of a roll at up_to
  * itself, whose indexes that sync did not cover. */

@@ -68,37 +68,50 @@ static struct log *new_log(int dirfd, const char *name, const struct log_config 
 	return l;
 }
 
-/* partition.metadata: compared with the id that is wanted; made when there is none. */
+/* Not synced: who asks for a partition after a crash of the machine brings the id again. */
+static int write_topic_id(struct log *l)
+{
+	char path[LOG_PATH], text[PARTMETA_TEXT];
+	size_t n = partmeta_format(&l->topic_id, text);
+	log_file(l, PARTMETA_FILE, path);
+	int fd = openat(l->dirfd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	int r = fd < 0 ? -1 : log_write_all(fd, text, n, 0);
+	if (r < 0)
+		log_fail(l, path, -1, "write");
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
+/* partition.metadata: compared with the id that is wanted; made when there is none, or an empty one
+ * that a crash of the machine left. */
 static int settle_topic_id(struct log *l, const struct uuid *want)
 {
-	char *p, path[LOG_PATH], text[PARTMETA_TEXT];
-	size_t n;
-	if (log_read_small(l, PARTMETA_FILE, &p, &n) == 0) {
-		int r = partmeta_parse(&l->topic_id, p, n);
-		free(p);
-		if (r < 0)
-			return log_fail(l, log_file(l, PARTMETA_FILE, path), -1, "parse");
-		if (uuid_is_zero(want) || uuid_same(want, &l->topic_id))
-			return 0;
-		errno = ESTALE;
-		return log_fail(l, log_file(l, PARTMETA_FILE, path), -1, "topic id");
-	}
-	if (errno != ENOENT)
+	char *p, path[LOG_PATH];
+	size_t n = 0;
+	int r = log_read_small(l, PARTMETA_FILE, &p, &n);
+	if (r < 0 && errno != ENOENT)
 		return -1;
-	l->topic_id = *want;
-	return uuid_is_zero(want) ? 0 : log_write_small(l, PARTMETA_FILE, text,
-		partmeta_format(want, text));
+	if (r == 0) {
+		r = partmeta_parse(&l->topic_id, p, n);
+		free(p);
+	}
+	if (r < 0 && n)
+		return log_fail(l, log_file(l, PARTMETA_FILE, path), -1, "parse");
+	if (r < 0) {
+		l->topic_id = *want;
+		return uuid_is_zero(want) ? 0 : write_topic_id(l);
+	}
+	if (uuid_is_zero(want) || uuid_same(want, &l->topic_id))
+		return 0;
+	errno = ESTALE;
+	return log_fail(l, log_file(l, PARTMETA_FILE, path), -1, "topic id");
 }
 
 static int open_dir(struct log *l, const struct log_opening *o)
 {
-	if (mkdirat(l->dirfd, l->name, 0777) == 0) {
-		/* the directory itself must outlive a machine crash before anything in it is acknowledged */
-		if (fsync(l->dirfd) < 0)
-			return log_fail(l, l->name, -1, "fsync of the directory above");
-	} else if (errno != EEXIST) {
+	if (mkdirat(l->dirfd, l->name, 0777) < 0 && errno != EEXIST)
 		return log_fail(l, l->name, -1, "mkdir");
-	}
 	if (settle_topic_id(l, &o->topic_id) < 0)
 		return -1;
 	l->start = l->end = o->log_start;

@@ -20,6 +20,8 @@ int log_dirty_fds(const struct log *l, int *fds, int max)
 		for (int i = 0; i < 4; i++)
 			list(r->fd[i], fds, max, &n);
 	list(l->own_dir, fds, max, &n);
+	if (l->above)
+		list(l->dirfd, fds, max, &n);
 	if (l->recovery_point < l->end)
 		list(l->fd, fds, max, &n);
 	return n;
@@ -42,6 +44,7 @@ void log_synced(struct log *l, int64_t up_to)
 	if (l->own_dir >= 0 && l->own_dir_since < up_to) {
 		close(l->own_dir);
 		l->own_dir = -1;
+		l->above = false;
 	}
 	if (l->rolled && l->rolled->end <= up_to)
 		up_to = l->rolled->end - 1;
