@@ -19,8 +19,20 @@ static void strike(void *arg)
 {
 	struct killer *k = arg;
 
-	kill(elect_pid, SIGKILL);
+	if (elect_pid > 0)
+		kill(elect_pid, SIGKILL);
 	k->fired = true;
+}
+
+static void revive(struct killer *k)
+{
+	if (!k->fired)
+		return;
+	k->fired = false;
+	elect_end(SIGKILL);
+	must(elect_spawn(), "elect does not start again");
+	must(elect_until(settled, NULL, 5000) && elect_until(elect_is_unfenced, NULL, 5000),
+	     "not unfenced");
 }
 
 /* Makes topic i until it is there, whatever happens to elect meanwhile. */
@@ -32,14 +44,7 @@ static void make(int i, struct killer *k)
 	snprintf(name, sizeof name, "crash.%d", i);
 	while (code != 0 && code != WIRE_TOPIC_ALREADY_EXISTS) {
 		code = elect_create(name, 1 + i % 5, 1, false);
-		if (k->fired) {
-			k->fired = false;
-			elect_end(SIGKILL);
-			must(elect_spawn(), "elect does not start again");
-			must(elect_until(settled, NULL, 5000)
-				     && elect_until(elect_is_unfenced, NULL, 5000),
-			     "not unfenced");
-		}
+		revive(k);
 	}
 }
 
@@ -64,6 +69,8 @@ static bool all_there(void *arg)
 
 int main(void)
 {
+	static const struct meta_follow_ops ops;
+	static struct meta_follow *anew;
 	struct killer k = { .timer = { .fn = strike } };
 
 	k.timer.arg = &k;
@@ -89,9 +96,8 @@ int main(void)
 	   "every topic is there, whole");
 	elect_end(SIGKILL);
 	ok(elect_spawn(), "starts after the last kill");
-	elect_serve_follow = NULL;
-	elect_connect(true);
-	ok(elect_until(all_there, meta_follow_image(elect_serve_follow), 5000),
+	anew = meta_follow_new(elect_loop, "run/elect", "metaserve", &ops, NULL);
+	ok(elect_until(all_there, meta_follow_image(anew), 5000),
 	   "and to one who reads the log anew");
 	if (getenv("STOP"))
 		is_int(elect_end(SIGTERM), 0, "a clean end");

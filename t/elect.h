@@ -90,6 +90,7 @@ TAP_FN bool elect_spawn(void)
 	if (elect_pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL); /* else what outlives a failed test holds its output open */
 		snprintf(path, sizeof path, "%s/build/bin/elect", elect_top);
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (fd[1] != 3)
 			dup2(fd[1], 3);
 		if (fd[0] != 3)
