@@ -3,6 +3,7 @@
 # leaders elsewhere, descriptors, transactions, fenced brokers, a changing environment.
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from raw import Tap  # noqa: E402
 tmp = os.path.abspath('build/tmp/5330-logserve-port.%d' % os.getpid())
 os.makedirs(tmp)
 t = Tap()
-A, B, C, D, E, F = (bytes([i] * 16) for i in range(1, 7))
+A, B, C, D, E, F, G = (bytes([i] * 16) for i in range(1, 8))
 node = Node(tmp + '/node')
 with open(tmp + '/node/log/meta.properties', 'w') as f:
     f.write('version=1\ncluster.id=abcdefghijklmnopqrstuv\nnode.id=1\n')
@@ -184,6 +185,28 @@ def descriptors():
     t.same(one(13, C, client=c1)[1]['ErrorCode'], 100, 'the old id is unknown')
 
 
+def recreated():
+    """logappend is behind: its page still has the old topic of a name."""
+    node.topic('again', F)
+    settle()
+    node.produce('again', batch([b'old']))
+    node.program.send_signal(signal.SIGSTOP)
+    t.same(one(12, 'again')[1]['ErrorCode'], 0, 'a stopped logappend stops no reads')
+    node.elect.add(('RemoveTopicRecord', 0, {'TopicId': F}))
+    node.elect.add(('TopicRecord', 0, {'Name': 'again', 'TopicId': G}),
+                   ('PartitionRecord', 1, {
+                       'PartitionId': 0, 'TopicId': G, 'Replicas': [1], 'Isr': [1], 'Leader': 1,
+                       'Directories': [bytes(16)]}))
+    settle()
+    t.same(one(13, F)[1]['ErrorCode'], 100, 'the old id: UNKNOWN_TOPIC_ID')
+    t.same(one(13, G)[1]['ErrorCode'], 103, 'the new id: INCONSISTENT_TOPIC_ID')
+    t.same(one(12, 'again')[1]['ErrorCode'], 6, 'the name: nothing of the old topic is shown')
+    t.same(offset_of(5, 'again'), (6, -1), 'nor are its offsets')
+    node.program.send_signal(signal.SIGCONT)
+    node.settle()
+    t.same(one(13, G)[1]['HighWatermark'], 0, 'then the new one is there')
+
+
 def transactions():
     node.topic('txn', E)
     settle()
@@ -248,6 +271,7 @@ try:
     leaders_elsewhere()
     roles()
     descriptors()
+    recreated()
     transactions()
     fenced()
     environment()

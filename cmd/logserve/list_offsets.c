@@ -163,8 +163,9 @@ static int by_time(struct listing *l, struct span topic, const asked *q, struct 
 	int got = search(p, q->timestamp, slot, visible_end(l, slot), &offset, &timestamp,
 	                 &compressed, &range);
 	if (got < 0) {
+		int e = errno;
 		strerr_warnw3x(p->entry.name, ": ", log_reader_error(p->reader));
-		return errno == EBADMSG ? WIRE_CORRUPT_MESSAGE : WIRE_KAFKA_STORAGE_ERROR;
+		return e == EBADMSG ? WIRE_CORRUPT_MESSAGE : WIRE_KAFKA_STORAGE_ERROR;
 	}
 	if (!got)
 		return lagging ? not_available(l) : WIRE_NONE;

@@ -137,28 +137,22 @@ static struct wanted *pick(struct request *r, const struct metadata_request *in,
 	struct wanted *v = request_take(r, most, sizeof *v);
 	struct map seen = {0};
 	*n = 0;
-	for (size_t i = 0; v && i < most; i++) {
-		struct wanted w = {0};
-		if (all)
-			w.topic = map_next(&r->image->topics_by_name, &at);
-		else if (ids && uuid_is_zero(&in->topics[i].topic_id))
+	for (size_t i = 0; v && all && i < most; i++)
+		v[(*n)++].topic = map_next(&r->image->topics_by_name, &at);
+	for (size_t i = 0; v && !all && i < most; i++) {
+		const struct metadata_request_metadata_request_topic *q = &in->topics[i];
+		struct span id = {(const char *)q->topic_id.b, sizeof q->topic_id};
+		struct span key = ids ? id : q->name;
+		if ((ids && uuid_is_zero(&q->topic_id)) || map_get(&seen, key.p, (size_t)key.n))
 			continue;
-		else if (ids)
-			w.topic = meta_topic_with_id(r->image, &in->topics[i].topic_id);
-		else
-			w.topic = meta_topic_named(r->image, in->topics[i].name);
-		if (!w.topic && ids)
-			w.id = in->topics[i].topic_id;
-		else if (!w.topic)
-			w.name = in->topics[i].name;
-		const void *key = ids   ? (const void *)&in->topics[i].topic_id
-		                  : all ? 0
-		                        : (const void *)in->topics[i].name.p;
-		size_t key_n = ids ? sizeof w.id : all ? 0 : (size_t)in->topics[i].name.n;
-		if (!all && map_get(&seen, key, key_n))
-			continue;
-		v[(*n)++] = w;
-		if (!all && map_put(&seen, key, key_n, &v[*n - 1])) {
+		struct wanted *w = &v[(*n)++];
+		w->topic = ids ? meta_topic_with_id(r->image, &q->topic_id)
+		               : meta_topic_named(r->image, q->name);
+		if (!w->topic && ids)
+			w->id = q->topic_id;
+		else if (!w->topic)
+			w->name = q->name;
+		if (map_put(&seen, key.p, (size_t)key.n, w)) {
 			request_close(r);
 			v = 0;
 		}
