@@ -4,4 +4,5 @@ source t/lib.sh
 ports
 lab_up -c default.replication.factor=1 -c num.partitions=3 -c max.request.partition.size.limit=50 ||
 	exit 1
-python3 t/metaserve.py "$port" "$(sed -n 's/^cluster.id=//p' "$lab/1/log/meta.properties")"
+python3 t/metaserve.py "$port" "$lab" \
+	"$(sed -n 's/^cluster.id=//p' "$lab/1/log/meta.properties")"

@@ -1,12 +1,13 @@
-"""The checks of t/5300-metaserve.t: metaserve.py PORT CLUSTER_ID."""
+"""The checks of t/5300-metaserve.t: metaserve.py PORT LAB CLUSTER_ID."""
 import os
+import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from raw import Client, Tap, closes, encode, KEYS, ROOT  # noqa: E402
 
-port, cluster = int(sys.argv[1]), sys.argv[2]
+port, lab, cluster = int(sys.argv[1]), sys.argv[2], sys.argv[3]
 t = Tap()
 c = Client(port)
 ALL_OF_TOPIC, ALL_OF_CLUSTER, NOT_ASKED = 3576, 8096, -2147483648
@@ -260,6 +261,32 @@ def malformed():
     t.same(c.call('Metadata', 1, Topics=[])['Topics'], [], 'others are served')
 
 
+def until(fn, seconds=20):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if fn(Client(port)):
+                return True
+        except (EOFError, OSError):
+            pass
+        time.sleep(0.02)
+    return False
+
+
+def deaths():
+    def known(d):
+        return d.call('Metadata', 12, Topics=[dict(Name='meta-a')])['Topics'][0]['ErrorCode'] == 0
+
+    def made(d):
+        a = d.call('Metadata', 9, Topics=[dict(Name='after')])
+        return a['Topics'][0]['ErrorCode'] == 0 and len(a['Topics'][0]['Partitions']) == 3
+    subprocess.run(['lab', 'kill', '-d', lab, '1', 'elect'], check=True)
+    t.ok(known(Client(port)), 'while elect is away metadata is told')
+    t.ok(until(made), 'when it is back a topic is made')
+    subprocess.run(['lab', 'kill', '-d', lab, '1', 'metaserve'], check=True)
+    t.ok(until(known), 'metaserve is killed and comes back with all it knew')
+
+
 api_versions()
 metadata()
 creation()
@@ -268,4 +295,5 @@ pages()
 configs()
 resources()
 malformed()
+deaths()
 t.done()
