@@ -77,8 +77,10 @@ void elect_commit(struct elect *e)
 
 	if (log_end(e->store.log) <= e->quorum.high_watermark)
 		return;
+	/* After a failed sync nobody knows what the disk holds: a restart at once would believe pages
+	 * that only look clean. */
 	if (store_sync(&e->store) < 0)
-		die_store(e);
+		strerr_diefu1sys(102, e->store.why);
 	ev.end = log_end(e->store.log);
 	quorum_step(&e->quorum, &ev, &todo);
 }

@@ -1,0 +1,381 @@
+/* The three steps of elect without sockets, clocks or disks. */
+#include "../cmd/elect/agent.c"
+#include "../cmd/elect/brokers.c"
+#include "../cmd/elect/configs.c"
+#include "../cmd/elect/controller.c"
+#include "../cmd/elect/features.c"
+#include "../cmd/elect/leaders.c"
+#include "../cmd/elect/placement.c"
+#include "../cmd/elect/quorum.c"
+#include "../cmd/elect/topics.c"
+#include "tap.h"
+
+/* --- quorum --- */
+
+static struct quorum_todo step(struct quorum *q, enum quorum_event_type type, int32_t epoch,
+			       int64_t end, int32_t id)
+{
+	struct quorum_event e = { .type = type, .epoch = epoch, .end = end, .id = id, .now_ms = 5 };
+	struct quorum_todo todo;
+
+	quorum_step(q, &e, &todo);
+	return todo;
+}
+
+static void test_one_voter(void)
+{
+	struct uuid dir = { { 1 } };
+	struct quorum q;
+	struct quorum_todo t;
+
+	quorum_init(&q, 1, &dir);
+	is_int(quorum_voter_add(&q, 1, &dir), 0, "a voter");
+	is_int(quorum_voter_add(&q, 1, &dir), -1, "not twice");
+	t = step(&q, QUORUM_START, 4, 100, 0);
+	ok(t.save && !t.begin && q.role == QUORUM_CANDIDATE && q.epoch == 5 && q.voted == 1,
+	   "stands in a new epoch");
+	t = step(&q, QUORUM_SAVED, 0, 0, 0);
+	ok(t.save && t.begin && q.role == QUORUM_LEADER && q.leader == 1,
+	   "elected when its vote is on disk");
+	t = step(&q, QUORUM_FLUSHED, 0, 100, 0);
+	ok(!t.committed && q.high_watermark == -1, "nothing counts before a record of this epoch");
+	t = step(&q, QUORUM_FLUSHED, 0, 101, 0);
+	ok(t.committed && q.high_watermark == 101, "then all of it");
+	t = step(&q, QUORUM_FETCHED, 0, 500, 1);
+	ok(!t.committed, "its own fetch means nothing");
+	step(&q, QUORUM_STOP, 0, 0, 0);
+	t = step(&q, QUORUM_FLUSHED, 0, 102, 0);
+	ok(!t.committed && q.high_watermark == 101, "a leader that stopped commits nothing");
+}
+
+static void test_three_voters(void)
+{
+	struct uuid dirs[3] = { { { 1 } }, { { 2 } }, { { 3 } } };
+	struct quorum q;
+
+	quorum_init(&q, 1, &dirs[0]);
+	for (int i = 0; i < 3; i++)
+		quorum_voter_add(&q, i + 1, &dirs[i]);
+	step(&q, QUORUM_START, 4, 100, 0);
+	ok(q.role == QUORUM_UNATTACHED, "three voters: nobody leads alone");
+	q.role = QUORUM_LEADER;
+	ok(!step(&q, QUORUM_FLUSHED, 0, 110, 0).committed, "one of three is no majority");
+	ok(!step(&q, QUORUM_FETCHED, 0, 100, 2).committed,
+	   "the epoch's first record is not there yet");
+	ok(step(&q, QUORUM_FETCHED, 0, 105, 3).committed && q.high_watermark == 105,
+	   "two of three have it");
+	ok(!step(&q, QUORUM_FETCHED, 0, 103, 2).committed, "it never goes back");
+	ok(step(&q, QUORUM_FETCHED, 0, 120, 2).committed && q.high_watermark == 110,
+	   "the second largest counts");
+}
+
+/* --- agent --- */
+
+static void test_agent(void)
+{
+	struct agent a;
+	struct agent_heartbeat h;
+	int64_t wake;
+	struct lease *append, *serve, *read;
+
+	agent_init(&a, 9000, 2000, 1000);
+	append = agent_lease(&a, span_of("logappend"));
+	serve = agent_lease(&a, span_of("metaserve"));
+	read = agent_lease(&a, span_of("logserve"));
+	ok(!agent_lease(&a, span_of("gate")) && append && serve && read, "who holds a lease");
+	is_int(agent_next(&a, 1000, &h, &wake), AGENT_REGISTER, "first it registers");
+	agent_refused(&a, 1000);
+	is_int(agent_next(&a, 1000, &h, &wake), AGENT_NOTHING,
+	       "not again at once when it was refused");
+	is_int(agent_next(&a, wake, &h, &wake), AGENT_REGISTER, "but soon");
+	agent_registered(&a, 50, true, 2000);
+	is_int(agent_next(&a, 2000, &h, &wake), AGENT_NOTHING, "fenced, and nobody there");
+	agent_polled(append, 51, 2100);
+	is_int(agent_next(&a, 2100, &h, &wake), AGENT_NOTHING, "one of two is there");
+	agent_polled(serve, 50, 2100);
+	is_int(agent_next(&a, 2100, &h, &wake), AGENT_NOTHING,
+	       "the other has not applied the registration");
+	agent_answered(serve, 2200);
+	agent_polled(serve, 51, 2200);
+	is_int(agent_next(&a, 2200, &h, &wake), AGENT_HEARTBEAT, "both have");
+	ok(!h.want_fence && h.offset == 50, "it wants to be unfenced");
+	agent_beaten(&a, false, 2200);
+	is_int(agent_next(&a, 2200, &h, &wake), AGENT_NOTHING, "unfenced");
+	is_int(wake, 4200, "until the next heartbeat");
+	is_int(agent_next(&a, 4200, &h, &wake), AGENT_HEARTBEAT, "which comes");
+	ok(!h.want_fence, "and wants nothing");
+	agent_beaten(&a, false, 4200);
+	agent_answered(append, 4300);
+	ok(agent_applied(&a, 51, 4300) && !agent_applied(&a, 52, 4300), "applied");
+	is_int(agent_next(&a, 6000, &h, &wake), AGENT_NOTHING, "a poll is awaited");
+	agent_beaten(&a, false, 7000);
+	is_int(agent_next(&a, 7299, &h, &wake), AGENT_NOTHING, "for a third of a session");
+	is_int(wake, 7300, "exactly");
+	is_int(agent_next(&a, 7300, &h, &wake), AGENT_HEARTBEAT, "then it is lost");
+	ok(h.want_fence, "and the broker wants to be fenced");
+	ok(agent_applied(&a, 52, 7300) == false, "metaserve, which lives, is waited for");
+	agent_beaten(&a, true, 7300);
+	is_int(agent_next(&a, 7400, &h, &wake), AGENT_NOTHING, "fenced");
+	agent_polled(append, 51, 7500);
+	is_int(agent_next(&a, 7500, &h, &wake), AGENT_HEARTBEAT, "it is back");
+	ok(!h.want_fence, "and so is the broker");
+	agent_beaten(&a, false, 7500);
+	agent_polled(read, 51, 7600);
+	agent_answered(read, 7600);
+	is_int(agent_next(&a, 10600, &h, &wake), AGENT_HEARTBEAT,
+	       "logserve counts once it was there");
+	ok(h.want_fence, "it is lost");
+}
+
+/* --- controller, with three brokers --- */
+
+static struct meta_image image;
+static struct controller controller;
+static struct settings settings = { .node = { .id = 1, .cluster_id = "cluster" } };
+static int64_t offset, now = 100000;
+static struct operation op;
+
+static void begin(void)
+{
+	operation_free(&op);
+	op = (struct operation){
+		.c = &controller, .offset = offset, .now_ms = now, .listener = WIRE_CONTROLLER
+	};
+}
+
+/* Applies what the operation made; how many records. */
+static int finish(void)
+{
+	int n = 0;
+
+	for (size_t at = 0; at < op.values.n; n++) {
+		int32_t size = (int32_t)get32(op.values.p + at);
+		struct span value = { (const char *)op.values.p + at + 4, size };
+
+		if (meta_apply(&image, value, offset++, 1) != 0)
+			ok(false, "record %d applies", n);
+		at += 4 + (size_t)size;
+	}
+	return n;
+}
+
+static int join(int32_t id, uint8_t incarnation, uint8_t dir, int64_t *epoch)
+{
+	struct broker_registration_request in;
+	struct broker_registration_response out;
+	struct broker_registration_request_feature f;
+	struct uuid directory = { { dir, 7 } };
+
+	begin();
+	wire_init(&wire_broker_registration_request, &in);
+	wire_init(&wire_broker_registration_response, &out);
+	wire_init(&wire_broker_registration_request_feature, &f);
+	in.broker_id = id;
+	in.cluster_id = span_of("cluster");
+	in.incarnation_id = (struct uuid){ { incarnation } };
+	in.rack = SPAN_NULL;
+	in.features = &f;
+	in.features_n = 1;
+	f.name = span_of("metadata.version");
+	f.min_supported_version = 7;
+	f.max_supported_version = 33;
+	in.log_dirs = &directory;
+	in.log_dirs_n = dir ? 1 : 0;
+	register_broker(&op, NULL, &in, &out);
+	*epoch = out.broker_epoch;
+	finish();
+	return out.error_code;
+}
+
+static struct broker_heartbeat_response beat(int32_t id, int64_t epoch, bool want_fence,
+					     bool want_shut_down)
+{
+	struct broker_heartbeat_request in;
+	struct broker_heartbeat_response out;
+
+	begin();
+	wire_init(&wire_broker_heartbeat_request, &in);
+	wire_init(&wire_broker_heartbeat_response, &out);
+	in.broker_id = id;
+	in.broker_epoch = epoch;
+	in.current_metadata_offset = offset - 1;
+	in.want_fence = want_fence;
+	in.want_shut_down = want_shut_down;
+	broker_heartbeat(&op, NULL, &in, &out);
+	finish();
+	return out;
+}
+
+static int make_topic(const char *name, int32_t partitions, int16_t factor)
+{
+	struct create_topics_request in;
+	struct create_topics_response out;
+	struct create_topics_request_creatable_topic t;
+
+	begin();
+	wire_init(&wire_create_topics_request, &in);
+	wire_init(&wire_create_topics_response, &out);
+	wire_init(&wire_create_topics_request_creatable_topic, &t);
+	in.topics = &t;
+	in.topics_n = 1;
+	t.name = span_of(name);
+	t.num_partitions = partitions;
+	t.replication_factor = factor;
+	create_topics(&op, NULL, &in, &out);
+	finish();
+	return out.topics[0].error_code;
+}
+
+static const struct meta_partition *part(const char *name, int32_t p)
+{
+	return meta_partition(meta_topic_named(&image, span_of(name)), p);
+}
+
+static void test_brokers(void)
+{
+	int64_t e[4], other;
+	int leads[4] = { 0 };
+
+	meta_image_init(&image);
+	meta_image_feature(&image, span_of("metadata.version"), 25);
+	controller_init(&controller, &image, &settings);
+	is_int(make_topic("early", 1, 1), WIRE_INVALID_REPLICATION_FACTOR, "no broker, no topic");
+	is_int(join(1, 1, 0, &other), WIRE_INVALID_REGISTRATION, "no directory");
+	for (int32_t i = 1; i <= 3; i++)
+		is_int(join(i, (uint8_t)i, (uint8_t)i, &e[i]), 0, "broker %d registers", i);
+	is_int(join(4, 9, 1, &other), WIRE_INVALID_REGISTRATION, "not with another's directory");
+	is_int(join(3, 9, 9, &other), WIRE_DUPLICATE_BROKER_REGISTRATION,
+	       "not as another while its session lasts");
+	is_int(make_topic("early", 1, 1), WIRE_INVALID_REPLICATION_FACTOR, "all are fenced");
+	is_int(beat(2, e[2] - 1, false, false).error_code, WIRE_STALE_BROKER_EPOCH, "an old epoch");
+	is_int(beat(8, 1, false, false).error_code, WIRE_STALE_BROKER_EPOCH, "an unknown broker");
+	for (int32_t i = 1; i <= 3; i++)
+		ok(!beat(i, e[i], false, false).is_fenced, "broker %d is unfenced", i);
+	is_int(make_topic("t", 6, 3), 0, "a topic of three replicas");
+	is_int(make_topic("u", 1, 4), WIRE_INVALID_REPLICATION_FACTOR, "not of four");
+	for (int32_t p = 0; p < 6; p++)
+		leads[part("t", p)->leader]++;
+	ok(leads[1] == 2 && leads[2] == 2 && leads[3] == 2, "leaders are spread");
+	ok(part("t", 0)->isr_n == 3 && part("t", 0)->directories_n == 3,
+	   "all in sync, each with a directory");
+}
+
+static bool nobody_leads(int32_t id)
+{
+	for (int32_t p = 0; p < 6; p++)
+		if (part("t", p)->leader == id)
+			return false;
+	return true;
+}
+
+static void test_fencing(void)
+{
+	int64_t e2 = meta_broker(&image, 2)->epoch, e3 = meta_broker(&image, 3)->epoch, e;
+	struct broker_heartbeat_response r;
+	int32_t before = part("t", 1)->leader_epoch;
+
+	ok(beat(2, e2, true, false).is_fenced, "broker 2 wants to be fenced");
+	ok(nobody_leads(2) && part("t", 0)->isr_n == 2, "it leads nothing and is in no ISR");
+	ok(part("t", 1)->leader == 3 && part("t", 1)->leader_epoch == before + 1,
+	   "the next replica leads, in a new epoch");
+	now += 8000;
+	beat(3, e3, false, false);
+	now += 1500;
+	begin();
+	brokers_expire(&op, 9000);
+	is_int(finish(), 0, "nobody's session is over: ours never, 3 was heard");
+	now += 8000;
+	begin();
+	brokers_expire(&op, 9000);
+	ok(finish() > 0 && meta_broker(&image, 3)->fenced, "broker 3 was silent too long");
+	ok(nobody_leads(3) && part("t", 0)->isr_n == 1 && part("t", 0)->isr[0] == 1, "one is left");
+	ok(!beat(3, e3, false, false).is_fenced, "3 is back");
+	ok(part("t", 0)->isr_n == 1, "but must catch up before it is in sync");
+	r = beat(3, e3, false, true);
+	ok(r.should_shut_down && r.is_fenced, "it leads nothing: it may stop at once");
+	is_int(join(1, 100, 1, &e), 0,
+	       "broker 1 comes back at once, its directory shows that it died");
+	ok(part("t", 0)->leader == -1 && part("t", 0)->isr_n == 1,
+	   "no leader; the last in sync stays so");
+	beat(1, e, false, false);
+	ok(part("t", 0)->leader == 1, "and leads again when it is unfenced");
+	r = beat(1, e, false, true);
+	ok(!r.should_shut_down && meta_broker(&image, 1)->in_controlled_shutdown,
+	   "it leads: first it must not any more");
+	ok(nobody_leads(1), "it leads nothing");
+	ok(beat(1, e, false, true).should_shut_down, "now it may stop");
+}
+
+static void test_producer_ids(void)
+{
+	struct allocate_producer_ids_request in;
+	struct allocate_producer_ids_response out;
+
+	for (int i = 0; i < 2; i++) {
+		begin();
+		wire_init(&wire_allocate_producer_ids_request, &in);
+		wire_init(&wire_allocate_producer_ids_response, &out);
+		in.broker_id = 1;
+		in.broker_epoch = meta_broker(&image, 1)->epoch;
+		allocate_producer_ids(&op, NULL, &in, &out);
+		finish();
+		ok(out.error_code == 0 && out.producer_id_start == 1000 * i
+			   && out.producer_id_len == 1000,
+		   "block %d", i);
+	}
+	in.broker_epoch--;
+	begin();
+	allocate_producer_ids(&op, NULL, &in, &out);
+	ok(finish() == 0 && out.error_code == WIRE_STALE_BROKER_EPOCH, "not for an old epoch");
+}
+
+static void test_features(void)
+{
+	struct update_features_request in;
+	struct update_features_response out;
+	struct update_features_request_feature_update_key f;
+	struct wire_request q = { .version = 2 };
+	static const struct {
+		int level, how, code, records;
+	} cases[] = {
+		{ 25, 1, 0, 1 },
+		{ 29, 1, 0, 1 },
+		{ 27, 1, WIRE_INVALID_UPDATE_VERSION, 0 },
+		{ 27, 2, 0, 1 },
+		{ 22, 2, WIRE_INVALID_UPDATE_VERSION, 0 },
+		{ 22, 3, WIRE_INVALID_UPDATE_VERSION, 0 },
+		{ 33, 1, 0, 1 },
+		{ 34, 1, WIRE_INVALID_UPDATE_VERSION, 0 },
+		{ 32, 2, WIRE_INVALID_UPDATE_VERSION, 0 },
+	};
+
+	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+		begin();
+		wire_init(&wire_update_features_request, &in);
+		wire_init(&wire_update_features_response, &out);
+		wire_init(&wire_update_features_request_feature_update_key, &f);
+		in.feature_updates = &f;
+		in.feature_updates_n = 1;
+		f.feature = span_of("metadata.version");
+		f.max_version_level = (int16_t)cases[i].level;
+		f.upgrade_type = (int8_t)cases[i].how;
+		update_features(&op, &q, &in, &out);
+		is_int(out.error_code, cases[i].code, "to %d by %d", cases[i].level, cases[i].how);
+		is_int(finish(), cases[i].records, "records");
+	}
+	is_int(meta_feature_level(&image, "metadata.version"), 33, "the level now");
+}
+
+int main(void)
+{
+	test_one_voter();
+	test_three_voters();
+	test_agent();
+	test_brokers();
+	test_fencing();
+	test_producer_ids();
+	test_features();
+	operation_free(&op);
+	meta_image_free(&image);
+	return done_testing();
+}
