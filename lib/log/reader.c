@@ -194,115 +194,116 @@ static int index_fd(struct log_reader *r, struct reader_segment *s, int64_t *byt
 	return s->index_fd;
 }
 
-/* Where to begin looking for offset: a hint or an index entry that proves right, else the start of
- * the segment. */
-static int64_t start_for(struct log_reader *r, struct reader_segment *s, int fd, int64_t bytes,
-	int64_t offset)
+/* Where to begin looking for offset: an index entry that proves right, else the start of the
+ * segment. */
+static int64_t before(struct log_reader *r, struct reader_segment *s, int64_t bytes, int64_t offset)
 {
 	struct batch b;
 	int64_t n, entry, position;
-	for (int k = 0; k < READER_HINTS; k++)
-		if (s->hint[k].offset == offset && header_at(fd, s->hint[k].position, bytes, &b)
-			&& b.base_offset == offset)
-			return s->hint[k].position;
 	int ix = index_fd(r, s, &n);
 	if (ix < 0 || lookup_index(ix, n, offset - 1 - s->base, &entry, &position) <= 0)
 		return 0;
-	return header_at(fd, position, bytes, &b) && batch_last_offset(&b) == s->base + entry ? position
-		: 0;
+	bool right = header_at(s->fd, position, bytes, &b) && batch_last_offset(&b) == s->base + entry;
+	return right ? position : 0;
+}
+
+/* Leaves the scan behind the first batch whose last offset is >= offset: 1, 0 none, -1. */
+static int scan_to(struct log_reader *r, struct reader_segment *s, struct scan *sc, int64_t offset,
+                   struct batch *b)
+{
+	int got;
+	for (int k = 0; k < READER_HINTS; k++) {
+		if (s->hint[k].offset != offset || s->hint[k].position >= sc->end)
+			continue;
+		sc->at = s->hint[k].position;
+		if (scan_next(sc, b) > 0 && b->base_offset == offset)
+			return 1;
+	}
+	sc->at = before(r, s, sc->end, offset);
+	while ((got = scan_next(sc, b)) > 0 && batch_last_offset(b) < offset)
+		;
+	return got < 0 ? reader_fail(r, s->base, ".log", sc->position, "read") : got;
+}
+
+static int begin(struct log_reader *r, struct reader_segment *s, struct scan *sc)
+{
+	int64_t bytes;
+	int fd = reader_fd(r, s, &bytes);
+	return fd < 0 ? -1 : scan_begin(sc, fd, 0, bytes, CHUNK);
 }
 
 int reader_locate(struct log_reader *r, struct reader_segment *s, int64_t offset, int64_t *position,
-	struct batch *b)
+                  struct batch *b)
 {
-	int64_t bytes;
 	struct scan sc;
-	int fd = reader_fd(r, s, &bytes);
-	if (fd < 0)
+	if (begin(r, s, &sc) < 0)
 		return -1;
-	if (!bytes)
-		return 0;
-	if (scan_begin(&sc, fd, start_for(r, s, fd, bytes, offset), bytes, CHUNK) < 0)
-		return -1;
-	int got;
-	while ((got = scan_next(&sc, b)) > 0 && batch_last_offset(b) < offset)
-		;
+	int got = scan_to(r, s, &sc, offset, b);
 	*position = sc.position;
 	scan_end(&sc);
-	return got < 0 ? reader_fail(r, s->base, ".log", *position, "read") : got;
+	return got;
 }
+
+struct want {
+	int64_t offset, end, max_bytes;
+	bool min_one;
+};
 
 /* A later batch boundary that is surely inside [from, from + max): saves walking over all headers
  * of a large range. */
 static int64_t skip_ahead(struct log_reader *r, struct reader_segment *s, int64_t from, int64_t max,
-	int64_t end)
+                          int64_t end)
 {
 	int64_t n, entry, by_bytes, by_end;
 	int ix = max > 4 * CHUNK ? index_fd(r, s, &n) : -1;
 	if (ix < 0 || lookup_index_position(ix, n, from + max, &by_bytes) <= 0 ||
 	    lookup_index(ix, n, end - 1 - s->base, &entry, &by_end) <= 0)
 		return from;
-	int64_t to = by_bytes < by_end ? by_bytes : by_end;
-	return to > from ? to : from;
+	return by_bytes < by_end ? by_bytes : by_end;
 }
 
-/* The end of the range that begins at position: whole batches, none reaching end. */
-static int64_t range_end(struct log_reader *r, struct reader_segment *s, int64_t position,
-	int64_t bytes,
-                         int64_t end, int64_t max_bytes, int64_t first_bytes, int64_t *next_offset)
+/* The range that begins with batch b, which the scan has just passed. */
+static void fill(struct log_reader *r, struct reader_segment *s, const struct want *w,
+                 struct scan *sc, const struct batch *b, struct log_range *range)
+{
+	struct batch x;
+	int64_t from = sc->position, to = sc->at, next = batch_last_offset(b) + 1;
+	*range = (struct log_range){.base = s->base, .fd = s->fd, .position = from};
+	if (next > w->end || (to - from > w->max_bytes && !w->min_one))
+		return;
+	int64_t max = w->max_bytes < sc->end - from ? w->max_bytes : sc->end - from;
+	int64_t far = skip_ahead(r, s, from, max, w->end);
+	if (far > to && header_at(s->fd, far, sc->end, &x) && x.base_offset >= next) {
+		sc->at = to = far;
+		next = x.base_offset;
+	}
+	while (scan_next(sc, &x) > 0 && batch_last_offset(&x) < w->end && sc->at - from <= max) {
+		to = sc->at;
+		next = batch_last_offset(&x) + 1;
+	}
+	range->bytes = to - from;
+	s->hint[s->next_hint] = (struct reader_hint){next, to};
+	s->next_hint = (uint8_t)((s->next_hint + 1) % READER_HINTS);
+}
+
+static int find_in(struct log_reader *r, struct reader_segment *s, const struct want *w,
+                   struct log_range *range)
 {
 	struct scan sc;
 	struct batch b;
-	int64_t max = max_bytes > bytes - position ? bytes - position : max_bytes;
-	int64_t to = position + first_bytes;
-	int64_t from = skip_ahead(r, s, position, max, end);
-	if (from > position && (!header_at(s->fd, from, bytes, &b) || b.base_offset < s->base))
-		from = position;
-	if (from > to)
-		to = from;
-	if (scan_begin(&sc, s->fd, from, bytes, CHUNK) < 0)
+	if (begin(r, s, &sc) < 0)
 		return -1;
-	while (scan_next(&sc, &b) > 0 && batch_last_offset(&b) < end
-		&& (sc.at - position <= max || sc.at == position + first_bytes)) {
-		to = sc.at;
-		*next_offset = batch_last_offset(&b) + 1;
-	}
+	int got = scan_to(r, s, &sc, w->offset, &b);
+	if (got > 0)
+		fill(r, s, w, &sc, &b, range);
 	scan_end(&sc);
-	return to;
-}
-
-static int find_in(struct log_reader *r, struct reader_segment *s, int64_t offset, int64_t end,
-	int64_t max_bytes,
-                   bool min_one, struct log_range *range)
-{
-	struct batch b;
-	int64_t position, bytes, next = -1;
-	int got = reader_locate(r, s, offset, &position, &b);
-	if (got <= 0)
-		return got;
-	range->base = s->base;
-	range->fd = s->fd;
-	range->position = position;
-	range->bytes = 0;
-	if (batch_last_offset(&b) >= end || (batch_bytes(&b) > max_bytes && !min_one))
-		return 1;
-	if (reader_fd(r, s, &bytes) < 0)
-		return -1;
-	int64_t to = range_end(r, s, position, bytes, end, max_bytes, batch_bytes(&b), &next);
-	if (to < 0)
-		return -1;
-	range->bytes = to - position;
-	if (next >= 0) {
-		s->hint[s->next_hint] = (struct reader_hint){next, to};
-		s->next_hint = (uint8_t)((s->next_hint + 1) % READER_HINTS);
-	}
-	return 1;
+	return got;
 }
 
 int log_reader_find(struct log_reader *r, int64_t offset, int64_t end, int64_t max_bytes,
-	bool min_one,
-                    struct log_range *range)
+                    bool min_one, struct log_range *range)
 {
+	struct want w = {offset, end, max_bytes, min_one};
 	*range = (struct log_range){.fd = -1};
 	if (offset >= end)
 		return 0;  /* what lies there may be half written */
@@ -315,7 +316,7 @@ int log_reader_find(struct log_reader *r, int64_t offset, int64_t end, int64_t m
 			return -1;
 		}
 		for (; i >= 0 && i < r->n; i++) {
-			int got = find_in(r, r->v + i, offset, end, max_bytes, min_one, range);
+			int got = find_in(r, r->v + i, &w, range);
 			if (got > 0 || (got < 0 && errno != ENOENT))
 				return got > 0 ? 0 : -1;
 			if (got < 0)
