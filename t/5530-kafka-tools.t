@@ -46,8 +46,6 @@ like 'kafka-broker-api-versions' "$(kafka_tool kafka-broker-api-versions "${b[@]
 	'Produce\(0\): 0 to 1[23]'
 like 'kafka-cluster cluster-id' "$(kafka_tool kafka-cluster cluster-id "${b[@]}")" \
 	'Cluster ID: .{22}'
-like 'kafka-e2e-latency' "$(kafka_tool kafka-e2e-latency "${b[@]}" --topic e2e --num-records 200 \
-	--producer-acks all --record-size 100 2>&1)" 'Avg latency'
 ok 'kafka-topics --delete' kafka_tool kafka-topics "${b[@]}" --delete --topic tools
 is 'and it is gone' "$(kafka_tool kafka-topics "${b[@]}" --list | grep tools)" ''
 done_testing

@@ -43,8 +43,7 @@ dump_is_clean() {
 	done
 }
 
-ok 'Apache Kafka starts' apache_start "$tmp/ak" "$port" log.cleaner.backoff.ms=100 \
-	log.segment.delete.delay.ms=100
+ok 'Apache Kafka starts' apache_start "$tmp/ak" "$port" log.cleaner.backoff.ms=100
 at=$tmp/ak/log
 kafka_tool kafka-topics --bootstrap-server "$b" --create --topic squeezed --partitions 2 \
 	--config cleanup.policy=compact --config segment.ms=100 --config min.cleanable.dirty.ratio=0.01 \

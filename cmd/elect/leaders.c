@@ -1,6 +1,6 @@
 /* PartitionChange records when a broker goes or comes
- * (ReplicationControlManager.generateLeaderAndIsrUpdates, PartitionChangeBuilder without eligible
- * leader replicas). */
+ * (ReplicationControlManager.generateLeaderAndIsrUpdates, PartitionChangeBuilder). Eligible leader
+ * replicas (KIP-966) come only from a log that Apache Kafka wrote: they are elected, never made. */
 #include <string.h>
 
 #include "controller.h"
@@ -25,7 +25,8 @@ static bool may_lead(const struct operation *op, const struct move *m, int32_t i
 }
 
 /* The leader that p is to have: the present one, else the first replica that may lead and is in
- * sync; with unclean elections any that may lead. -1: none. */
+ * sync or an eligible leader; then the last leader of a partition that lost them all; with unclean
+ * elections any that may lead. -1: none. */
 static int32_t elect(const struct operation *op, const struct meta_topic *t,
 		     const struct meta_partition *p, const struct move *m, const int32_t *isr,
 		     int32_t isr_n, bool *unclean)
@@ -34,8 +35,14 @@ static int32_t elect(const struct operation *op, const struct meta_topic *t,
 	if (has(isr, isr_n, p->leader) && may_lead(op, m, p->leader))
 		return p->leader;
 	for (int32_t i = 0; i < p->replicas_n; i++)
-		if (has(isr, isr_n, p->replicas[i]) && may_lead(op, m, p->replicas[i]))
+		if ((has(isr, isr_n, p->replicas[i]) || has(p->elr, p->elr_n, p->replicas[i])) &&
+		    may_lead(op, m, p->replicas[i]))
 			return p->replicas[i];
+	if (!isr_n && !p->elr_n && p->last_known_elr_n == 1 &&
+	    may_lead(op, m, p->last_known_elr[0])) {
+		*unclean = true;
+		return p->last_known_elr[0];
+	}
 	if (!meta_config_bool(op->c->image, op->c->settings->node.id, t,
 			      "unclean.leader.election.enable"))
 		return -1;
@@ -51,7 +58,7 @@ static void change(struct operation *op, const struct meta_topic *t, const struc
 		   const struct move *m)
 {
 	struct partition_change_record r;
-	int32_t *isr = arena_get(&op->arena, (size_t)p->isr_n * sizeof *isr + 1), n = 0, leader;
+	int32_t *isr = arena_get(&op->arena, (size_t)(p->isr_n + 1) * sizeof *isr), n = 0, leader;
 	bool unclean;
 
 	if (!isr) {
@@ -67,11 +74,16 @@ static void change(struct operation *op, const struct meta_topic *t, const struc
 	r.partition_id = p->id;
 	if (leader != p->leader)
 		r.leader = leader;
-	if (unclean && leader != p->leader) {
+	if (leader >= 0 && !has(isr, n, leader)) {
 		isr[0] = leader;
 		r.isr = isr;
 		r.isr_n = 1;
-		r.leader_recovery_state = p->leader_recovery_state == 1 ? -1 : 1;
+		if (unclean)
+			r.leader_recovery_state = p->leader_recovery_state == 1 ? -1 : 1;
+		if (p->elr_n)
+			r.eligible_leader_replicas_n = 0;
+		if (p->last_known_elr_n)
+			r.last_known_elr_n = 0;
 	} else if (n > 0 && n != p->isr_n) {
 		/* The last member stays: it alone can lead again without loss. */
 		r.isr = isr;
