@@ -95,8 +95,7 @@ static int commit(struct log *l, const struct batch *b, const struct marker *m)
 }
 
 int log_append(struct log *l, const struct batch *in, const void *bytes, int32_t epoch,
-	int64_t now_ms,
-               int64_t *base_offset)
+               int64_t now_ms, int64_t *base_offset)
 {
 	struct batch b = *in;
 	struct marker m;

@@ -32,14 +32,12 @@ struct log_range {           /* bytes of one segment file */
  * batch when min_one, KIP-74), none reaching `end`. One segment only. bytes == 0: nothing below
  * end. EBADMSG damage; ERANGE offset below the first segment. */
 int log_reader_find(struct log_reader *r, int64_t offset, int64_t end, int64_t max_bytes,
-	bool min_one,
-                    struct log_range *range);
+               bool min_one, struct log_range *range);
 /* ListOffsets by time: the first record with timestamp >= ts, at or after log_start and below end.
  * When the batch that has it is compressed, *compressed is set, *range names that batch and offset
  * and timestamp are the batch's base. 1 found, 0 none, -1. */
 int log_reader_by_time(struct log_reader *r, int64_t ts, int64_t log_start, int64_t end,
-	int64_t *offset,
-                       int64_t *timestamp, bool *compressed, struct log_range *range);
+               int64_t *offset, int64_t *timestamp, bool *compressed, struct log_range *range);
 /* ListOffsets -3 (KIP-734): the record with the largest timestamp. 1, 0 when empty, -1. */
 int log_reader_max_time(struct log_reader *r, int64_t log_start, int64_t end, int64_t *offset,
                         int64_t *timestamp, bool *compressed, struct log_range *range);

@@ -83,8 +83,7 @@ static int hit_compressed(const struct reader_segment *s, int64_t position, cons
 /* Looks for the record inside a batch whose max timestamp says it is there: 1, 0 not within the
  * bounds, -1. */
 static int time_in_batch(struct log_reader *r, struct reader_segment *s, int64_t position,
-	const struct batch *b,
-                         const struct time_query *q, const struct time_hit *h)
+               const struct batch *b, const struct time_query *q, const struct time_hit *h)
 {
 	struct record rec;
 	size_t at = 0;
@@ -108,8 +107,7 @@ static int time_in_batch(struct log_reader *r, struct reader_segment *s, int64_t
 }
 
 static int time_in_segment(struct log_reader *r, struct reader_segment *s,
-	const struct time_query *q,
-                           const struct time_hit *h)
+               const struct time_query *q, const struct time_hit *h)
 {
 	struct scan sc;
 	struct batch b;
@@ -136,8 +134,7 @@ static int time_in_segment(struct log_reader *r, struct reader_segment *s,
 }
 
 int log_reader_by_time(struct log_reader *r, int64_t ts, int64_t log_start, int64_t end,
-	int64_t *offset,
-                       int64_t *timestamp, bool *compressed, struct log_range *range)
+               int64_t *offset, int64_t *timestamp, bool *compressed, struct log_range *range)
 {
 	struct time_query q = {ts, log_start, end};
 	struct time_hit h = {offset, timestamp, compressed, range};
@@ -234,8 +231,7 @@ int log_reader_max_time(struct log_reader *r, int64_t log_start, int64_t end, in
 
 /* TransactionIndex.collectAbortedTxns. *complete: no later segment can hold more. */
 static int aborted_in(struct log_reader *r, struct reader_segment *s, int64_t from, int64_t to,
-	struct log_aborted *v,
-                      int max, int *n, bool *complete)
+               struct log_aborted *v, int max, int *n, bool *complete)
 {
 	uint8_t e[TXNINDEX_ENTRY];
 	struct txnindex_entry t;

@@ -79,8 +79,7 @@ static bool out_of_range(int64_t timestamp, const struct log_rules *r, int64_t n
 
 /* validateKey, validateTimestamp. */
 static void check_record(const struct batch *b, const struct record *rec, int32_t index,
-	const struct log_rules *r,
-                         int64_t now_ms, struct log_verdict *v)
+               const struct log_rules *r, int64_t now_ms, struct log_verdict *v)
 {
 	if (r->compact && rec->key.n < 0)
 		fail_record(v, INVALID_RECORD, index, "Compacted topic cannot accept message without key");
@@ -149,8 +148,7 @@ static bool must_open(const struct log_rules *r, int64_t now_ms, const struct ba
 }
 
 void log_validate(const void *records, size_t n, const struct log_rules *r, int64_t now_ms,
-	struct batch *b,
-                  struct log_verdict *v)
+               struct batch *b, struct log_verdict *v)
 {
 	*v = (struct log_verdict){0};
 	check_frame(records, n, b, v);

@@ -35,8 +35,7 @@ struct log_verdict {
 /* records: the whole `records` field of one partition of a Produce request: exactly one batch of
  * magic 2. Fills *b and *v. */
 void log_validate(const void *records, size_t n, const struct log_rules *r, int64_t now_ms,
-	struct batch *b,
-                  struct log_verdict *v);
+               struct batch *b, struct log_verdict *v);
 /* The records alone, uncompressed: what recode checks after it opened a batch. Adds to *v. */
 void log_validate_records(const struct batch *b, const void *records, size_t n,
 	const struct log_rules *r,
