@@ -96,9 +96,9 @@ enum log_sequence log_check_sequence(const struct log *l, const struct batch *b,
  * most max. A roll syncs nothing by itself: rolled segments stay listed until log_synced, and
  * so do the directories where files are new. Returns how many there are. */
 int log_dirty_fds(const struct log *l, int *fds, int max);
-/* A sync that was asked for before a truncation says nothing of what was written after it: forget
- * it. All data below up_to is on disk: the recovery point moves, but stays one short of a roll at up_to
- * itself, whose indexes that sync did not cover. */
+/* All data below up_to is on disk: the recovery point moves, but stays one short of a roll at up_to
+ * itself, whose indexes that sync did not cover. A sync that was asked for before a truncation says
+ * nothing of what was written after it: forget it. */
 void log_synced(struct log *l, int64_t up_to);
 
 /* --- leader epochs, truncation, deletion ------------------------------------------------------ */
