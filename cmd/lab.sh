@@ -13,7 +13,7 @@ die() { # die CODE TEXT
 	exit "$1"
 }
 PATH=$(dirname "$(readlink -f "$0")"):$PATH
-serve_within_ms=60000
+serve_within=60
 
 # --- one node ---
 running() { s6-svscanctl -z "$dir/$1/run/s6" 2>/dev/null; }
@@ -36,14 +36,21 @@ launch() {
 		>"$dir/$1/logs/start" 2>&1 &
 	starter=$!
 }
-await() { # until all services of node $1 say that they can serve
-	local service services
+await() { # until all services of node $1 say that they can serve; not when one of them stays down
+	local service services deadline=$((SECONDS + serve_within))
 	until running "$1" && s6-svok "$dir/$1/run/s6/gate" 2>/dev/null; do
 		kill -0 "$starter" 2>/dev/null || die 111 "node $1: $(tail -n 1 "$dir/$1/logs/start")"
 		sleep 0.005
 	done
 	services=("$dir/$1"/run/s6/*/)
-	"$dir/$1/svc/ready" "$serve_within_ms" "${services[@]}" 2>/dev/null && return
+	until "$dir/$1/svc/ready" 500 "${services[@]}" 2>/dev/null; do
+		[ $SECONDS -lt $deadline ] || give_up "$1"
+		for service in "${services[@]}"; do
+			[ "$(s6-svstat -o up,wantedup "$service")" != 'false false' ] || give_up "$1"
+		done
+	done
+}
+give_up() {
 	for service in "${services[@]}"; do
 		[ "$(s6-svstat -o up,ready "$service")" = 'true true' ] ||
 			tail -n 3 "$dir/$1/logs/$(basename "$service")/current" >&2

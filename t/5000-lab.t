@@ -85,4 +85,10 @@ lab start -d "$tmp/two" -p $((port + 2)) -c zookeeper.connect=x >"$tmp/out" 2>&1
 at_exit lab_wreck "$tmp/two"
 like 'a setting without a meaning is accepted with a warning' "$(cat "$tmp/out")" \
 	$'warning[^\n]*zookeeper.connect.*\nready '
+at_exit lab_wreck "$tmp/bad"
+begin=$(now_ms)
+exits 'settings that cannot work' 111 lab start -d "$tmp/bad" -p $((port + 3)) \
+	-c controller.quorum.voters=2@127.0.0.1:1
+like 'are named' "$(cat "$tmp/.out")" 'elect: fatal: controller.quorum.voters'
+ok 'without a long wait' test $(($(now_ms) - begin)) -lt 10000
 done_testing
