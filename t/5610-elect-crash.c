@@ -67,6 +67,20 @@ static bool all_there(void *arg)
 	return true;
 }
 
+/* Every partition of every topic has this node as its leader. */
+static bool all_lead(void *arg)
+{
+	struct meta_image *m = arg;
+	struct meta_topic *t;
+	size_t at = 0;
+
+	while ((t = map_next(&m->topics_by_id, &at)))
+		for (int32_t i = 0; i < t->partitions_n; i++)
+			if (t->partitions[i].leader != 1 || t->partitions[i].isr_n != 1)
+				return false;
+	return true;
+}
+
 int main(void)
 {
 	static const struct meta_follow_ops ops;
@@ -99,6 +113,7 @@ int main(void)
 	anew = meta_follow_new(elect_loop, "run/elect", "metaserve", &ops, NULL);
 	ok(elect_until(all_there, meta_follow_image(anew), 5000),
 	   "and to one who reads the log anew");
+	ok(elect_until(all_lead, meta_follow_image(anew), 5000), "every partition has its leader");
 	if (getenv("STOP"))
 		is_int(elect_end(SIGTERM), 0, "a clean end");
 	else

@@ -4,6 +4,7 @@
 #define T_ELECT_H
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -41,6 +42,18 @@ TAP_FN void write_file(const char *name, const char *text)
 	must(f && fputs(text, f) >= 0 && fclose(f) == 0, name);
 }
 
+static int elect_remove(const char *path, const struct stat *st, int type, struct FTW *ftw)
+{
+	return remove(path);
+}
+
+static pid_t elect_owner;
+static void elect_clean(void)
+{
+	if (getpid() == elect_owner && !getenv("ELECT_DIR") && !getenv("KEEP"))
+		nftw(elect_dir, elect_remove, 16, FTW_DEPTH | FTW_PHYS);
+}
+
 /* Makes build/tmp/NAME.PID, or uses $ELECT_DIR, as a node's directory and goes there. port: of the
  * listener for clients. */
 TAP_FN void elect_directory(const char *name, int port)
@@ -56,6 +69,8 @@ TAP_FN void elect_directory(const char *name, int port)
 	mkdir("build/tmp", 0777);
 	mkdir(elect_dir, 0777);
 	must(chdir(elect_dir) == 0 && getcwd(elect_dir, sizeof elect_dir), elect_dir);
+	elect_owner = getpid();
+	atexit(elect_clean);
 	mkdir("log", 0777);
 	mkdir("run", 0777);
 	if (access("log/meta.properties", F_OK) < 0) {
@@ -88,7 +103,8 @@ TAP_FN bool elect_spawn(void)
 	elect_pid = fork();
 	must(elect_pid >= 0, "fork");
 	if (elect_pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL); /* else what outlives a failed test holds its output open */
+		prctl(PR_SET_PDEATHSIG,
+		      SIGKILL); /* else what outlives a failed test holds its output open */
 		snprintf(path, sizeof path, "%s/build/bin/elect", elect_top);
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
 		if (fd[1] != 3)

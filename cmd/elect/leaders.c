@@ -1,6 +1,7 @@
 /* PartitionChange records when a broker goes or comes
  * (ReplicationControlManager.generateLeaderAndIsrUpdates, PartitionChangeBuilder). Eligible leader
- * replicas (KIP-966) come only from a log that Apache Kafka wrote: they are elected, never made. */
+ * replicas are used where they are found, and never made.
+ */
 #include <string.h>
 
 #include "controller.h"
@@ -24,42 +25,43 @@ static bool may_lead(const struct operation *op, const struct move *m, int32_t i
 	return id >= 0 && id != m->gone && (id == m->back || broker_is_active(op->c, id));
 }
 
-/* The leader that p is to have: the present one, else the first replica that may lead and is in
- * sync or an eligible leader; then the last leader of a partition that lost them all; with unclean
- * elections any that may lead. -1: none. */
-static int32_t elect(const struct operation *op, const struct meta_topic *t,
-		     const struct meta_partition *p, const struct move *m, const int32_t *isr,
-		     int32_t isr_n, bool *unclean)
+struct choice {
+	int32_t leader; /* -1: none */
+	bool unclean;	/* it is not known to have every committed record */
+};
+
+/* The present leader if it may go on, else the first replica that may lead and is in sync. Where
+ * nobody is in sync, those that were last (eligible leader replicas, the last known leader: Kafka's
+ * features, whose states its directories bring) come next, then with unclean elections anybody. */
+static struct choice elect(const struct operation *op, const struct meta_topic *t,
+			   const struct meta_partition *p, const struct move *m, const int32_t *isr,
+			   int32_t isr_n)
 {
-	*unclean = false;
-	if (has(isr, isr_n, p->leader) && may_lead(op, m, p->leader))
-		return p->leader;
+	const int32_t *good = isr_n > 0 ? isr : p->elr;
+	int32_t good_n = isr_n > 0 ? isr_n : p->elr_n;
+
+	if (has(good, good_n, p->leader) && may_lead(op, m, p->leader))
+		return (struct choice){ p->leader, false };
 	for (int32_t i = 0; i < p->replicas_n; i++)
-		if ((has(isr, isr_n, p->replicas[i]) || has(p->elr, p->elr_n, p->replicas[i])) &&
-		    may_lead(op, m, p->replicas[i]))
-			return p->replicas[i];
-	if (!isr_n && !p->elr_n && p->last_known_elr_n == 1 &&
-	    may_lead(op, m, p->last_known_elr[0])) {
-		*unclean = true;
-		return p->last_known_elr[0];
-	}
+		if (has(good, good_n, p->replicas[i]) && may_lead(op, m, p->replicas[i]))
+			return (struct choice){ p->replicas[i], false };
+	if (good_n == 0 && p->last_known_elr_n == 1 && may_lead(op, m, p->last_known_elr[0]))
+		return (struct choice){ p->last_known_elr[0], true };
 	if (!meta_config_bool(op->c->image, op->c->settings->node.id, t,
 			      "unclean.leader.election.enable"))
-		return -1;
+		return (struct choice){ -1, false };
 	for (int32_t i = 0; i < p->replicas_n; i++)
-		if (may_lead(op, m, p->replicas[i])) {
-			*unclean = true;
-			return p->replicas[i];
-		}
-	return -1;
+		if (may_lead(op, m, p->replicas[i]))
+			return (struct choice){ p->replicas[i], true };
+	return (struct choice){ -1, false };
 }
 
 static void change(struct operation *op, const struct meta_topic *t, const struct meta_partition *p,
 		   const struct move *m)
 {
 	struct partition_change_record r;
-	int32_t *isr = arena_get(&op->arena, (size_t)(p->isr_n + 1) * sizeof *isr), n = 0, leader;
-	bool unclean;
+	int32_t *isr = arena_get(&op->arena, (size_t)p->isr_n * sizeof *isr + sizeof *isr), n = 0;
+	struct choice to;
 
 	if (!isr) {
 		op->failed = true;
@@ -68,29 +70,28 @@ static void change(struct operation *op, const struct meta_topic *t, const struc
 	for (int32_t i = 0; i < p->isr_n; i++)
 		if (p->isr[i] != m->gone)
 			isr[n++] = p->isr[i];
-	leader = elect(op, t, p, m, isr, n, &unclean);
+	to = elect(op, t, p, m, isr, n);
 	wire_init(&wire_partition_change_record, &r);
 	r.topic_id = t->id;
 	r.partition_id = p->id;
-	if (leader != p->leader)
-		r.leader = leader;
-	if (leader >= 0 && !has(isr, n, leader)) {
-		isr[0] = leader;
-		r.isr = isr;
+	r.isr = isr;
+	if (to.leader != p->leader)
+		r.leader = to.leader;
+	if (to.leader >= 0 && to.leader != p->leader && (to.unclean || n == 0)) {
+		isr[0] = to.leader;
 		r.isr_n = 1;
-		if (unclean)
-			r.leader_recovery_state = p->leader_recovery_state == 1 ? -1 : 1;
-		if (p->elr_n)
-			r.eligible_leader_replicas_n = 0;
-		if (p->last_known_elr_n)
-			r.last_known_elr_n = 0;
+		if (to.unclean && p->leader_recovery_state != 1)
+			r.leader_recovery_state = 1;
 	} else if (n > 0 && n != p->isr_n) {
 		/* The last member stays: it alone can lead again without loss. */
-		r.isr = isr;
 		r.isr_n = n;
 		if (r.leader == -2 && operation_level(op) < 12)
-			r.leader = leader;
+			r.leader = to.leader;
 	}
+	if (to.leader >= 0 && p->elr_n > 0)
+		r.eligible_leader_replicas_n = 0;
+	if (to.leader >= 0 && p->last_known_elr_n > 0)
+		r.last_known_elr_n = 0;
 	if (r.leader != -2 || r.isr_n >= 0)
 		operation_record(op, META_PARTITION_CHANGE, &r);
 }
