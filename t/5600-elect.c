@@ -33,7 +33,9 @@ static void test_topics(void)
 	t.topic_name = span_of("__cluster_metadata");
 	t.partitions = &p;
 	t.partitions_n = 1;
-	is_int(elect_call(55, 2, &q, &r), 0, "describe quorum");
+	is_int(elect_call(55, 0, &q, &r), 0, "describe quorum");
+	is_int(elect_call(55, 1, &q, &r), 0, "describe quorum, version 1");
+	is_int(elect_call(55, 2, &q, &r), 0, "describe quorum, version 2");
 	ok(r.error_code == 0 && r.topics[0].partitions[0].leader_id == 1, "we lead");
 	ok(r.topics[0].partitions[0].high_watermark > 5
 		   && r.topics[0].partitions[0].current_voters[0].log_end_offset
@@ -133,10 +135,56 @@ static void test_restarts(void)
 	       "in another leader epoch");
 }
 
+/* The log as another controller or broker would fetch it: by id or by name, in every version. */
+static void test_fetch(void)
+{
+	struct fetch_request q;
+	struct fetch_request_fetch_topic t;
+	struct fetch_request_fetch_partition p;
+	struct fetch_response r;
+	bool good = true;
+
+	for (int version = 4; version <= 17; version++) {
+		wire_init(&wire_fetch_request, &q);
+		wire_init(&wire_fetch_request_fetch_topic, &t);
+		wire_init(&wire_fetch_request_fetch_partition, &p);
+		q.topics = &t;
+		q.topics_n = 1;
+		t.partitions = &p;
+		t.partitions_n = 1;
+		if (version >= 13)
+			t.topic_id = uuid_metadata;
+		else
+			t.topic = span_of("__cluster_metadata");
+		p.partition_max_bytes = 1 << 20;
+		p.current_leader_epoch = -1;
+		p.last_fetched_epoch = -1;
+		if (elect_call_on(WIRE_CONTROLLER, 1, version, &q, &r, 3000) != 0 || r.error_code
+		    || r.responses_n != 1 || r.responses[0].partitions[0].error_code
+		    || r.responses[0].partitions[0].records.n < 100)
+			good = false;
+	}
+	ok(good, "Fetch on the controllers' listener, versions 4 to 17");
+	p.fetch_offset = 3;
+	p.last_fetched_epoch = 77;
+	is_int(elect_call_on(WIRE_CONTROLLER, 1, 17, &q, &r, 3000), 0,
+	       "from an epoch that never was");
+	ok(r.responses[0].partitions[0].diverging_epoch.end_offset >= 0
+		   && r.responses[0].partitions[0].records.n <= 0,
+	   "it is told where it diverges");
+	p.last_fetched_epoch = 1;
+	p.current_leader_epoch = 99;
+	is_int(elect_call_on(WIRE_CONTROLLER, 1, 17, &q, &r, 3000), 0, "of a leader of tomorrow");
+	is_int(r.responses[0].partitions[0].error_code, WIRE_UNKNOWN_LEADER_EPOCH, "unknown");
+	p.current_leader_epoch = -1;
+	q.cluster_id = span_of("another");
+	is_int(elect_call_on(WIRE_CONTROLLER, 1, 17, &q, &r, 3000), 0, "of another cluster");
+	is_int(r.error_code, WIRE_INCONSISTENT_CLUSTER_ID, "refused");
+	is_int(elect_call_on(WIRE_BROKER, 1, 17, &q, &r, 3000), 1, "no Fetch for clients");
+}
+
 int main(void)
 {
-	struct fetch_request none;
-	struct fetch_response r;
 
 	elect_directory("5600-elect", 20540);
 	ok(elect_spawn(), "elect starts on an empty directory");
@@ -145,11 +193,9 @@ int main(void)
 	   "the broker is unfenced when both programs have caught up");
 	test_topics();
 	test_leaders();
+	test_fetch();
 	test_leases();
 	test_restarts();
-	wire_init(&wire_fetch_request, &none);
-	is_int(elect_call_on(WIRE_BROKER, 1, 17, &none, &r, 3000), 1,
-	       "no Fetch on the clients' listener");
 	is_int(elect_end(SIGTERM), 0, "a clean end");
 	return done_testing();
 }

@@ -60,4 +60,22 @@ like 'and the quota, which nothing of ours looks at' "$(kafka_tool kafka-configs
 	--bootstrap-server "127.0.0.1:$port" --describe --entity-type clients --entity-name c1)" \
 	'producer_byte_rate=1048576'
 apache_stop "$tmp/b"
+
+# --- only formatted: by Kafka 4.3 (bootstrap.checkpoint), and with the voter in the first snapshot
+formatted() { # formatted LIBS|TOOLS DIR VOTERS [OPTION]
+	mkdir -p "$2"
+	{
+		apache_properties 1 "$2" "$port" | grep -v '^controller.quorum'
+		echo "$3"
+	} >"$2/server.properties"
+	kafka_java "$1" WARN 256M kafka.tools.StorageTool format -t "$(random_id)" \
+		-c "$2/server.properties" "${@:4}"
+}
+ok 'Kafka 4.3 formats' formatted tools "$tmp/c" "controller.quorum.voters=1@127.0.0.1:$((port + 1))"
+ok 'bootstrap.checkpoint is there' test -f "$tmp/c/log/bootstrap.checkpoint"
+ok 'elect starts on it' elect_on "$tmp/c" TOPICS=5 KILLS=1
+ok 'Kafka 4.4 formats with its voter' formatted libs "$tmp/d" \
+	"controller.quorum.bootstrap.servers=127.0.0.1:$((port + 1))" --standalone
+ok 'elect starts on it' elect_on "$tmp/d" TOPICS=5 KILLS=1
+ok 'the dump tool reads all of it' dump_is_clean "$tmp/d"
 done_testing

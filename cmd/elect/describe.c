@@ -13,7 +13,8 @@ static int64_t as_wall(int64_t at_ms)
 	return at_ms > 0 ? wall_ms() - (port_now_ms() - at_ms) : -1;
 }
 
-static void fill_voters(struct elect *e, struct describe_quorum_response_replica_state *v)
+static void fill_voters(struct elect *e, int version,
+			struct describe_quorum_response_replica_state *v)
 {
 	for (int i = 0; i < e->quorum.voters_n; i++) {
 		const struct quorum_voter *from = &e->quorum.voters[i];
@@ -21,15 +22,16 @@ static void fill_voters(struct elect *e, struct describe_quorum_response_replica
 
 		wire_init(&wire_describe_quorum_response_replica_state, &v[i]);
 		v[i].replica_id = from->id;
-		v[i].replica_directory_id = from->directory;
+		if (version >= 2)
+			v[i].replica_directory_id = from->directory;
 		v[i].log_end_offset = from->end;
 		v[i].last_fetch_timestamp = self ? wall_ms() : as_wall(from->seen_ms);
 		v[i].last_caught_up_timestamp = v[i].last_fetch_timestamp;
 	}
 }
 
-static void fill(struct elect *e, const struct describe_quorum_request *in, struct arena *a,
-		 struct describe_quorum_response *out)
+static void fill(struct elect *e, int version, const struct describe_quorum_request *in,
+		 struct arena *a, struct describe_quorum_response *out)
 {
 	struct describe_quorum_response_topic_data *t = arena_get(a, sizeof *t);
 	struct describe_quorum_response_partition_data *p = arena_get(a, sizeof *p);
@@ -65,7 +67,7 @@ static void fill(struct elect *e, const struct describe_quorum_request *in, stru
 		return;
 	}
 	p->current_voters_n = e->quorum.voters_n;
-	fill_voters(e, p->current_voters);
+	fill_voters(e, version, p->current_voters);
 	node->node_id = e->quorum.id;
 	node->listeners = l;
 	node->listeners_n = e->settings.controller_n;
@@ -90,7 +92,7 @@ int describe_quorum_call(struct elect *e, const struct port_call *c, const struc
 
 	wire_init(&wire_describe_quorum_response, &out);
 	if (r == 0) {
-		fill(e, &in, &a, &out);
+		fill(e, q->version, &in, &a, &out);
 		if (q->version < 2)
 			out.nodes_n = 0;
 		r = wire_response_header(&b, DESCRIBE, q->version, q->correlation_id);

@@ -41,12 +41,14 @@ static void send_fetch(struct elect *e, const struct poll *p, const struct answe
 	d.high_watermark = e->quorum.high_watermark;
 	d.last_stable_offset = -1;
 	d.log_start_offset = log_start(e->store.log);
-	d.current_leader.leader_id = e->quorum.leader;
-	d.current_leader.leader_epoch = e->quorum.epoch;
-	d.snapshot_id.end_offset = a->snapshot.offset;
-	d.snapshot_id.epoch = a->snapshot.epoch;
-	d.diverging_epoch.epoch = a->diverging_epoch;
-	d.diverging_epoch.end_offset = a->diverging_end;
+	if (p->version >= 12) {
+		d.current_leader.leader_id = e->quorum.leader;
+		d.current_leader.leader_epoch = e->quorum.epoch;
+		d.snapshot_id.end_offset = a->snapshot.offset;
+		d.snapshot_id.epoch = a->snapshot.epoch;
+		d.diverging_epoch.epoch = a->diverging_epoch;
+		d.diverging_epoch.end_offset = a->diverging_end;
+	}
 	d.records = a->records;
 	if (wire_response_header(&b, FETCH, p->version, p->correlation_id) < 0
 	    || wire_encode(&wire_fetch_response, p->version, &r, &b, NULL) < 0)
@@ -171,7 +173,11 @@ static int fetch_partition(struct elect *e, const struct port_call *c, struct po
 	ev.end = f->fetch_offset;
 	if (c->listener == WIRE_CONTROLLER && ev.id >= 0)
 		quorum_step(&e->quorum, &ev, &todo);
-	return park(e, p);
+	if (park(e, p) == 0)
+		return 0;
+	if (p->lease)
+		agent_answered(p->lease, port_now_ms());
+	return -1;
 }
 
 static bool is_metadata(const struct wire_request *q, const struct fetch_request_fetch_topic *t)
