@@ -29,8 +29,15 @@ static void one(const struct meta_topic *t, const ask *in, end_offset *out)
 	struct partition *p;
 	*out = (end_offset){.partition = in->partition, .leader_epoch = -1, .end_offset = -1};
 	out->error_code = (int16_t)check(t, in, &p);
-	if (!out->error_code)
-		log_epoch_end(p->log, in->leader_epoch, &out->leader_epoch, &out->end_offset);
+	if (out->error_code)
+		return;
+	/* The epoch in force has no entry before its first record. */
+	if (in->leader_epoch == p->step.epoch) {
+		out->leader_epoch = p->step.epoch;
+		out->end_offset = p->step.log_end;
+		return;
+	}
+	log_epoch_end(p->log, in->leader_epoch, &out->leader_epoch, &out->end_offset);
 }
 
 void offset_for_leader_epoch(const struct port_call *c, const struct wire_request *r)

@@ -128,14 +128,20 @@ static int64_t last_epoch_start(const struct log *l)
 	return start >= 0 ? start : log_start(l);
 }
 
-static int begin_epoch(struct partition *p, int32_t epoch, int64_t *start)
+/* Other replicas compare their epochs with ours, so it is on disk before anything is accepted. A
+ * lone replica's epoch is written with its first record: a node with thousands of partitions starts
+ * in an instant. */
+static int begin_epoch(struct partition *p, const struct meta_partition *m, int64_t *start)
 {
-	if (log_last_epoch(p->log) == epoch) {
+	int32_t last = log_last_epoch(p->log);
+	if (last == m->leader_epoch) {
 		*start = last_epoch_start(p->log);
 		return 0;
 	}
 	*start = log_end(p->log);
-	if (log_epoch_start(p->log, epoch) == 0)
+	if (m->replicas_n == 1 && last < m->leader_epoch)
+		return 0;
+	if (log_epoch_start(p->log, m->leader_epoch) == 0)
 		return 0;
 	if (errno == EIO)
 		die_sync(p->name);
@@ -155,7 +161,7 @@ void partition_role(struct partition *p, const struct meta_partition *m)
 	}
 	start = p->step.epoch_start;
 	if ((p->step.role != PAGE_LEADER || p->step.epoch != m->leader_epoch)
-	    && begin_epoch(p, m->leader_epoch, &start) < 0) {
+	    && begin_epoch(p, m, &start) < 0) {
 		partition_offline(p, log_error(p->log));
 		return;
 	}
