@@ -258,6 +258,7 @@ void register_broker(struct operation *op, const struct wire_request *q, const v
 	struct session *s = session_of(op->c, in->broker_id);
 	int64_t epoch;
 
+	op->timeout_ms = 0; /* no client reads what it wrote here */
 	out->error_code = f.code;
 	if (!f.code && !s)
 		out->error_code = WIRE_POLICY_VIOLATION;
@@ -338,6 +339,7 @@ void broker_heartbeat(struct operation *op, const struct wire_request *q, const 
 	struct fault f = broker_epoch_fault(op, in->broker_id, in->broker_epoch);
 	struct session *s = session_of(op->c, in->broker_id);
 
+	op->timeout_ms = 0;
 	if (!f.code && !s)
 		f.code = WIRE_POLICY_VIOLATION;
 	out->error_code = f.code;

@@ -180,6 +180,7 @@ void allocate_producer_ids(struct operation *op, const struct wire_request *q, c
 	int64_t first = op->c->image->next_producer_id < 0 ? 0 : op->c->image->next_producer_id;
 	struct producer_ids_record r;
 
+	op->timeout_ms = 0;
 	out->error_code = f.code;
 	if (!f.code && first > INT64_MAX - BLOCK)
 		out->error_code = WIRE_UNKNOWN_SERVER_ERROR;
