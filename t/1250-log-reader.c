@@ -115,13 +115,14 @@ static void reader(bool told)
 			break;
 		if (at >= end)
 			continue;
-		if (log_reader_find(r, at, end, 1 + (finds % 50) * 400, true, &g) < 0) {
-			good = (errno == ERANGE || errno == ENOENT) && start_moves(start) &&
-			       at < atomic_load(&slot->start);
+		int got = log_reader_find(r, at, end, 1 + (finds % 50) * 400, true, &g);
+		if (got < 0 || !g.bytes) {
+			good = (got == 0 || errno == ERANGE || errno == ENOENT) &&
+			       start_moves(start) && at < atomic_load(&slot->start);
 			continue;
 		}
 		finds++;
-		good = g.bytes > 0 && check(&g, &at, end);
+		good = check(&g, &at, end);
 		if (good && finds % 100 == 0 && ++times && !by_time(r, start, end))
 			good = start_moves(start);
 	}
