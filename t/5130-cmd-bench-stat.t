@@ -1,12 +1,13 @@
 #!/bin/bash
 # logbench measures what it did; logstat reads the page and agrees with the broker's answers.
 source t/lib.sh
+state_end() { topic show bench | awk '{ n += $9 } END { print n }'; }
 lab_up || { fail 'a node starts'; done_testing; }
 topic make -p 2 bench
 is 'produce' "$(logbench -J -n 20000 -c 2 produce bench |
 	jq -c '[.mode,.connections,.errors,.records>=20000]')" \
 	'["produce",2,0,true]'
-n=$(topic show bench | awk '{ n += $9 } END { print n }')
+n=$(state_end)
 is 'consume reads them all' "$(logbench -J -c 2 consume bench | jq .records)" "$n"
 is 'tiny: a record a request' \
 	"$(logbench -J -n 500 -c 4 -f 3 -a 1 tiny bench |
@@ -17,10 +18,30 @@ is 'acks 0 has no times' "$(logbench -J -n 1000 -a 0 produce bench | jq -c '[.p5
 is 'it ends in time' "$(logbench -t 1 produce bench | cut -f 5 | cut -d . -f 1)" 1
 is 'columns' "$(logbench -H -n 1 tiny bench | head -n 1 | cut -f 1-7)" \
 	$'MODE\tCONNECTIONS\tREQUESTS\tRECORDS\tSECONDS\tRATE\tMBS'
+is 'an open loop keeps its rate: 600 records take 0.6 s or more' \
+	"$(logbench -J -n 600 -R 1000 -c 3 -s 40 produce bench |
+		jq -c '[.records,.seconds>=0.599,.requests<=.records,.p50>0,.errors]')" \
+	'[600,true,true,true,0]'
+is 'an open loop of single records' \
+	"$(logbench -J -n 50 -R 500 -a 1 tiny bench | jq -c '[.records,.requests]')" '[50,50]'
+is 'end to end' "$(logbench -J -n 300 -R 1000 -c 2 -s 100 e2e bench |
+	jq -c '[.mode,.records,.errors,.p50>0,.p50<=.max]')" '["e2e",300,0,true,true]'
+logbench -J -n 500 -R 500 -s 100 e2e bench >"$tmp/e2e" &
+before=$(state_end)
+until_ok 5 eval '[ "$(state_end)" -gt $((before + 20)) ]'
+lab pause -d "$lab" 1 logappend
+sleep 0.4 # the stall itself
+lab resume -d "$lab" 1 logappend
+wait $!
+is 'a stall is charged to the records that wait, not to one' \
+	"$(jq -c '[.errors,.max>250000,.p95>100000]' "$tmp/e2e")" '[0,true,true]'
 topic make -p 1 -c max.message.bytes=100 narrow
 exits 'refused records are an error' 1 logbench -n 1 -s 1000 tiny narrow
 exits 'no such topic' 1 logbench consume nothere
 exits 'usage' 100 logbench -c 0 produce bench
+exits 'no rate without answers' 100 logbench -R 10 -a 0 produce bench
+exits 'no rate in consume' 100 logbench -R 10 consume bench
+exits 'no room for the time' 100 logbench -s 15 e2e bench
 exits 'nobody' 111 logbench -b 127.0.0.1:1 produce bench
 
 state() { logstat "$lab/1" | grep '^bench' | sort; }

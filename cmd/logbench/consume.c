@@ -17,7 +17,7 @@ struct reader {
 };
 static int waiting;
 
-static int64_t offset_of(int32_t partition, int64_t timestamp)
+int64_t offset_of(int32_t partition, int64_t timestamp)
 {
 	struct list_offsets_request_list_offsets_partition part = {
 		.partition_index = partition,
@@ -62,39 +62,13 @@ static void take(struct reader *v, const uint8_t *p, size_t n)
 
 static void fetch(struct reader *v);
 
-static void on_fetched(void *arg, const struct net_answer *a)
-{
-	struct reader *v = arg;
-	struct fetch_response r;
-	arena_reset(&v->mem);
-	if (a->error || net_answer_decode(a, &v->mem, &r) < 0)
-		die_lost(a->error ? a->error : errno);
-	result.end_us = now_us();
-	latency_add(result.end_us - v->sent_us);
-	result.requests++;
-	waiting--;
-	int code = r.error_code;
-	if (!code && r.responses_n == 1 && r.responses[0].partitions_n == 1) {
-		const struct fetch_response_partition_data *d = &r.responses[0].partitions[0];
-		code = d->error_code;
-		if (!code && d->records.n > 0)
-			take(v, (const uint8_t *)d->records.p, (size_t)d->records.n);
-	}
-	if (code) {
-		result.errors++;
-		result.error = result.error ? result.error : code;
-		return;
-	}
-	if (v->next < v->end && !(opt.records ? result.records >= opt.records : time_over()))
-		fetch(v);
-}
-
-static void fetch(struct reader *v)
+void send_fetch(struct net_connection *c, int32_t partition, int64_t offset, net_done *done,
+		void *arg)
 {
 	struct fetch_request_fetch_partition part = {
-		.partition = v->partition,
+		.partition = partition,
 		.current_leader_epoch = -1,
-		.fetch_offset = v->next,
+		.fetch_offset = offset,
 		.last_fetched_epoch = -1,
 		.log_start_offset = -1,
 		.partition_max_bytes = (int32_t)opt.fetch_bytes,
@@ -113,9 +87,49 @@ static void fetch(struct reader *v)
 	q.max_bytes = (int32_t)opt.fetch_bytes;
 	q.topics = &one;
 	q.topics_n = 1;
+	if (net_connection_send(c, FETCH, -1, &q, REQUEST_MS, done, arg) < 0)
+		die_lost(errno == ENOTCONN ? c->error : errno);
+}
+
+struct span fetched(const struct net_answer *a, struct arena *mem)
+{
+	struct fetch_response r;
+	arena_reset(mem);
+	if (a->error || net_answer_decode(a, mem, &r) < 0)
+		die_lost(a->error ? a->error : errno);
+	int code = r.error_code;
+	struct span records = {NULL, 0};
+	if (!code && r.responses_n == 1 && r.responses[0].partitions_n == 1) {
+		code = r.responses[0].partitions[0].error_code;
+		records = r.responses[0].partitions[0].records;
+	}
+	if (code) {
+		result.errors++;
+		result.error = result.error ? result.error : code;
+		return SPAN_NULL;
+	}
+	return records.n < 0 ? (struct span){NULL, 0} : records;
+}
+
+static void on_fetched(void *arg, const struct net_answer *a)
+{
+	struct reader *v = arg;
+	struct span records = fetched(a, &v->mem);
+	result.end_us = now_us();
+	latency_add(result.end_us - v->sent_us);
+	result.requests++;
+	waiting--;
+	if (records.n < 0)
+		return;
+	take(v, (const uint8_t *)records.p, (size_t)records.n);
+	if (v->next < v->end && !(opt.records ? result.records >= opt.records : time_over()))
+		fetch(v);
+}
+
+static void fetch(struct reader *v)
+{
 	v->sent_us = now_us();
-	if (net_connection_send(v->connection, FETCH, -1, &q, REQUEST_MS, on_fetched, v) < 0)
-		die_lost(errno == ENOTCONN ? v->connection->error : errno);
+	send_fetch(v->connection, v->partition, v->next, on_fetched, v);
 	waiting++;
 }
 

@@ -17,8 +17,8 @@
 #define USAGE \
 	"logbench [-b brokers] [-HJ] [-a 0|1|all] [-s record-bytes] [-B batch-bytes] [-F " \
 	"fetch-bytes] " \
-	"[-c connections] [-f in-flight] [-p partitions] [-t seconds | -n records] " \
-	"produce|tiny|consume topic"
+	"[-c connections] [-f in-flight] [-p partitions] [-R rate] [-t seconds | -n records] " \
+	"produce|tiny|consume|e2e topic"
 #define dieusage() strerr_die(100, "logbench: usage: " USAGE)
 
 enum { START_MS = 15000 };
@@ -90,7 +90,7 @@ static void parse_acks(const char *z)
 static const char *parse(int argc, const char *const *argv)
 {
 	subgetopt g = SUBGETOPT_ZERO;
-	for (int c; (c = subgetopt_r(argc, argv, "HJb:a:s:B:F:c:f:p:t:n:", &g)) != -1;) {
+	for (int c; (c = subgetopt_r(argc, argv, "HJb:a:s:B:F:c:f:p:R:t:n:", &g)) != -1;) {
 		switch (c) {
 		case 'H': opt.header = true; break;
 		case 'J': opt.json = true; break;
@@ -102,6 +102,7 @@ static const char *parse(int argc, const char *const *argv)
 		case 'c': number(g.arg, 1, 100000, &opt.connections); break;
 		case 'f': number(g.arg, 1, 4096, &opt.in_flight); break;
 		case 'p': number(g.arg, 1, 1 << 20, &opt.partitions); break;
+		case 'R': number(g.arg, 1, 100000000, &opt.rate); break;
 		case 't': number(g.arg, 1, 86400, &opt.seconds); break;
 		case 'n': number(g.arg, 1, INT64_MAX, &opt.records); break;
 		default: dieusage();
@@ -146,8 +147,12 @@ int main(int argc, const char *const *argv)
 	struct buf words = {0};
 	const char *mode = parse(argc, argv);
 	opt.tiny = !strcmp(mode, "tiny");
-	bool consume = !strcmp(mode, "consume");
-	if (!opt.tiny && !consume && strcmp(mode, "produce"))
+	bool consume = !strcmp(mode, "consume"), e2e = !strcmp(mode, "e2e");
+	if (!opt.tiny && !consume && !e2e && strcmp(mode, "produce"))
+		dieusage();
+	if (e2e && !opt.rate)
+		opt.rate = 1000;
+	if (opt.rate && (consume || !opt.acks || (e2e && opt.record_bytes < STAMP)))
 		dieusage();
 	net = net_new(cli_brokers(opt.brokers), "odradek-logbench");
 	if (!net)
@@ -160,11 +165,15 @@ int main(int argc, const char *const *argv)
 			   cli_kafka_words(&words, opt.topic, topic.error, SPAN_NULL));
 	if (consume)
 		bench_consume();
+	else if (opt.rate)
+		bench_open(e2e);
 	else
 		bench_produce();
 	print(mode);
 	if (result.error)
 		strerr_die(1, PROG, ": ",
 			   cli_kafka_words(&words, opt.topic, result.error, SPAN_NULL));
+	if (result.errors)
+		strerr_die(1, PROG, ": ", opt.topic, ": records were written and not read");
 	return 0;
 }

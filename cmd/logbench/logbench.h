@@ -6,12 +6,18 @@
 #include "base/buf.h"
 #include "net/net.h"
 
+enum {
+	IN_FLIGHT_MOST = 4096,
+	STAMP = 16 /* bytes of a value that say when it was due, and in which run */
+};
+
 struct options {
 	const char *brokers, *topic;
 	bool header, json;
 	int64_t record_bytes, batch_bytes, fetch_bytes;
 	int64_t connections, in_flight, partitions; /* partitions 0: all */
 	int64_t seconds, records;                   /* records 0: until the time is over */
+	int64_t rate;                               /* records a second; 0: a closed loop */
 	int acks;
 	bool tiny; /* one record a request */
 };
@@ -33,6 +39,20 @@ int bench_partitions(void); /* how many are used */
 
 void bench_produce(void);
 void bench_consume(void);
+void bench_open(bool read); /* -R: produce at a rate; read: and consume what it produces */
+
+/* Steps that they share. All end the program when the connection is lost. */
+char *random_value(void);       /* owned */
+bool batch_has_room(size_t n);  /* for one more record */
+void send_batch(struct net_connection *c, int32_t partition, const struct buf *b, net_done *done,
+		void *arg);
+int answer_code(const struct net_answer *a); /* Kafka's error code */
+void count_answer(int code, int64_t records);
+int64_t offset_of(int32_t partition, int64_t timestamp); /* -2 the first, -1 the end */
+void send_fetch(struct net_connection *c, int32_t partition, int64_t offset, net_done *done,
+		void *arg);
+/* What a Fetch brought, in mem; n == -1: an error, counted. */
+struct span fetched(const struct net_answer *a, struct arena *mem);
 
 /* Times in buckets of one part in 64, so a percentile is right to 1.6 %. */
 void latency_add(int64_t us);

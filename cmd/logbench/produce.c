@@ -15,8 +15,7 @@ enum {
 	PRODUCE = 0,
 	API_VERSIONS = 18,
 	REQUEST_MS = 60000,
-	UNSENT_MOST = 1 << 20,
-	IN_FLIGHT_MOST = 4096
+	UNSENT_MOST = 1 << 20
 };
 
 struct sender {
@@ -29,28 +28,42 @@ static struct buf batch;
 static int64_t batch_records, issued;
 static int waiting;
 
+char *random_value(void)
+{
+	char *value = malloc((size_t)opt.record_bytes + 1);
+	if (!value)
+		die_memory();
+	for (int64_t i = 0; i < opt.record_bytes; i++)
+		value[i] = (char)(' ' + rand() % 95);
+	return value;
+}
+
+/* Random values differ, so that nothing on the way gains by their sameness. */
 static void make_batch(void)
 {
 	struct batch_builder w;
-	char *value = malloc((size_t)opt.record_bytes + 1);
 	struct timespec t;
 	clock_gettime(CLOCK_REALTIME, &t);
 	int64_t ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-	if (!value || batch_begin(&w, &batch, 0, -1, 0, -1, -1, -1) < 0)
+	if (batch_begin(&w, &batch, 0, -1, 0, -1, -1, -1) < 0)
 		die_memory();
 	do {
-		for (int64_t i = 0; i < opt.record_bytes; i++)
-			value[i] = (char)(' ' + rand() % 95);
+		char *value = random_value();
 		if (batch_add(&w, ms, SPAN_NULL, (struct span){value, (int32_t)opt.record_bytes},
 			      NULL, 0) < 0)
 			die_memory();
+		free(value);
 		batch_records++;
-	} while (!opt.tiny && (int64_t)batch.n + opt.record_bytes + 40 < opt.batch_bytes);
+	} while (!opt.tiny && batch_has_room(batch.n));
 	batch_end(&w);
-	free(value);
 }
 
-static void count(int code, int64_t records)
+bool batch_has_room(size_t n)
+{
+	return (int64_t)n + opt.record_bytes + 40 < opt.batch_bytes;
+}
+
+void count_answer(int code, int64_t records)
 {
 	result.requests++;
 	if (code) {
@@ -69,29 +82,37 @@ static bool enough(void)
 
 static void produce(struct sender *s);
 
-static void on_produced(void *arg, const struct net_answer *a)
+int answer_code(const struct net_answer *a)
 {
-	struct sender *s = arg;
 	struct produce_response r;
 	struct arena mem = {0};
 	if (a->error || net_answer_decode(a, &mem, &r) < 0)
 		die_lost(a->error ? a->error : errno);
 	if (r.responses_n != 1 || r.responses[0].partition_responses_n != 1)
 		die_lost(EBADMSG);
+	int code = r.responses[0].partition_responses[0].error_code;
+	arena_free(&mem);
+	return code;
+}
+
+static void on_produced(void *arg, const struct net_answer *a)
+{
+	struct sender *s = arg;
+	int code = answer_code(a);
 	result.end_us = now_us();
 	latency_add(result.end_us - s->sent_us[s->first++ % IN_FLIGHT_MOST]);
-	count(r.responses[0].partition_responses[0].error_code, batch_records);
-	arena_free(&mem);
+	count_answer(code, batch_records);
 	waiting--;
 	if (!enough())
 		produce(s);
 }
 
-static void produce(struct sender *s)
+void send_batch(struct net_connection *c, int32_t partition, const struct buf *b, net_done *done,
+		void *arg)
 {
 	struct produce_request_partition_produce_data data = {
-		.index = s->partition,
-		.records = {(const char *)batch.p, (int32_t)batch.n},
+		.index = partition,
+		.records = {(const char *)b->p, (int32_t)b->n},
 	};
 	struct produce_request_topic_produce_data one = {
 		.name = span_of(opt.topic),
@@ -105,15 +126,19 @@ static void produce(struct sender *s)
 	q.timeout_ms = REQUEST_MS;
 	q.topic_data = &one;
 	q.topic_data_n = 1;
-	if (net_connection_send(s->connection, PRODUCE, -1, &q, REQUEST_MS,
-				opt.acks ? on_produced : NULL, s) < 0)
-		die_lost(errno == ENOTCONN ? s->connection->error : errno);
+	if (net_connection_send(c, PRODUCE, -1, &q, REQUEST_MS, done, arg) < 0)
+		die_lost(errno == ENOTCONN ? c->error : errno);
+}
+
+static void produce(struct sender *s)
+{
+	send_batch(s->connection, s->partition, &batch, opt.acks ? on_produced : NULL, s);
 	issued += batch_records;
 	if (opt.acks) {
 		s->sent_us[s->next++ % IN_FLIGHT_MOST] = now_us();
 		waiting++;
 	} else {
-		count(0, batch_records);
+		count_answer(0, batch_records);
 	}
 }
 
