@@ -167,8 +167,7 @@ static int start_anew(struct log *l, int64_t now_ms)
 	producers_clear(&l->producers);
 	if (snapshot_delete_range(l, INT64_MAX, 0) < 0)
 		return -1;
-	l->producers.snapped = 0;
-	l->producers.end = l->end = l->start;
+	l->producers.snapped = l->producers.end = l->end = l->start;
 	l->epochs.n = 0;
 	return log_segment_create(l, l->start, now_ms);
 }
