@@ -123,9 +123,12 @@ static void rest(struct walk *w, struct table *t)
 		damage(w->c->path, t->name, (int64_t)t->at, "%s", "goes on behind the end of the log");
 }
 
+/* Of records below the log start, which DeleteRecords set, the epochs are forgotten. */
 static void check_epoch(struct walk *w, const struct batch *b, int64_t position)
 {
 	int32_t known = epochs_at(&w->c->epochs, b->base_offset);
+	if (w->c->epochs.n && b->base_offset < w->c->epochs.v[0].start)
+		return;
 	if (w->c->epochs_known && b->epoch >= 0 && known != b->epoch)
 		damage(w->c->path, w->name, position, "leader epoch %d, " EPOCHS_FILE " has %d", b->epoch, known);
 }
