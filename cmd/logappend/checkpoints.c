@@ -93,6 +93,21 @@ static int write_log_starts(void)
 	return write(CHECKPOINT_LOG_START, &node.log_starts, log_start_offset);
 }
 
+/* A recovery point behind the end of a log that was cut would vouch for what is written there
+ * from now on. */
+void checkpoints_lower(void)
+{
+	size_t at = 0;
+	for (struct partition *p; (p = map_next(&node.partitions, &at));) {
+		if (!p->log
+		    || recovery_point(p) >= checkpoint_get(&node.recovery_points, p->name, 0))
+			continue;
+		if (write(CHECKPOINT_RECOVERY_POINT, &node.recovery_points, recovery_point) < 0)
+			strerr_diefusys(111, "write log/" CHECKPOINT_RECOVERY_POINT);
+		return;
+	}
+}
+
 static void write_recovery_points(void *arg)
 {
 	if (moved_since_recovery_points) {

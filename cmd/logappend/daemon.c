@@ -117,6 +117,7 @@ void serve(void)
 		.call = on_call, .flush = on_flush, .hello = wake_hello, .gone = wake_gone,
 	};
 	sync_everything();
+	checkpoints_lower();
 	if (unlink(SYNC_FAILED) < 0 && errno != ENOENT)
 		strerr_diefusys(111, "unlink " SYNC_FAILED);
 	partitions_publish();

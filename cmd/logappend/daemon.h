@@ -102,6 +102,7 @@ void flush_forget(struct partition *p);
 void flush_turn(void);
 bool flush_busy(void);
 void checkpoints_read(void);
+void checkpoints_lower(void);                             /* after loading, before appends */
 void checkpoints_start(void);
 void checkpoints_note(void);                            /* some published offset moved */
 void checkpoints_turn(void);
