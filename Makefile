@@ -35,9 +35,11 @@ TESTSRC = $(wildcard t/[0-9]*.c)
 ASAN_TESTS = $(filter t/1%,$(TESTSRC))
 TESTS = $(TESTSRC:t/%.c=$B/t/%.t) $(ASAN_TESTS:t/%.c=$B/asan/%.t)
 FUZZ = $(patsubst t/fuzz/%.c,$B/fuzz/%,$(wildcard t/fuzz/*.c))
+SHIMS = $(patsubst t/crash/%.c,$B/crash/%.so,$(wildcard t/crash/shim*.c))
+CRASH = $(patsubst t/crash/%.c,$B/crash/%,$(filter-out t/crash/shim%,$(wildcard t/crash/*.c)))
 
 all: $(PROGS)
-tests: all $(TESTS) $(FUZZ)
+tests: all $(TESTS) $(FUZZ) $(SHIMS) $(CRASH)
 
 # --- packages: a stamp for each purpose; apt is asked only for what dpkg does not have --------
 NEED_build = libc6-dev skalibs-dev libowfat-dev libjansson-dev libzstd-dev liblz4-dev \
@@ -79,6 +81,10 @@ $(SCRIPTS:%=$B/bin/%): $B/bin/%: $$(wildcard cmd/$$*.sh cmd/$$*.e)
 # --- tests: plain, with sanitizers (gcc), fuzz targets (clang) --------------------------------
 $B/t/%.t: $B/obj/t/%.o $B/lib.a
 	$(call link,$(CC) $(CFLAGS))
+$(CRASH): $B/crash/%: $B/obj/t/crash/%.o $B/lib.a
+	$(call link,$(CC) $(CFLAGS))
+$(SHIMS): $B/crash/%.so: t/crash/%.c
+	@mkdir -p $(@D); $(CC) $(CPPFLAGS) $(CFLAGS) -fPIC -shared -o $@ $< -ldl
 $B/asan/obj/%.o: %.c | $B/need/build $(GENH)
 	$(call compile,asan,$(CC),$(CFLAGS) $(SANITIZE))
 $B/asan/lib.a: $(LIBSRC:%.c=$B/asan/obj/%.o)
