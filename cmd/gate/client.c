@@ -283,7 +283,7 @@ static ssize_t read_first(struct client *c)
  * for events and not to ask costs system calls. */
 static void want_read(struct client *c)
 {
-	bool want = !c->closing && !c->muted_until && !gate.draining &&
+	bool want = !c->closing && !c->ended && !c->muted_until && !gate.draining &&
 	            (!c->stuck || c->in.n < READ / 2);
 	if (want == c->reading)
 		return;
@@ -303,6 +303,13 @@ void client_readable(struct client *c)
 		return;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
+	if (n == 0 && c->stuck) {
+		/* Requests that were sent before the end are worked on, as Kafka does: with acks=0 a
+		 * producer that flushes and leaves has nothing else to go by. */
+		c->ended = true;
+		want_read(c);
+		return;
+	}
 	if (n <= 0) {
 		client_close(c, n < 0 && errno != ECONNRESET ? strerror(errno) : 0);
 		return;
@@ -387,6 +394,8 @@ static void client_turn(struct client *c)
 		client_close(c, 0);
 	if (!c->dead && c->stuck)
 		frames_kept(c);
+	if (!c->dead && c->ended && !c->stuck)
+		client_close(c, 0);
 	if (c->dead) {
 		free(c);
 		return;

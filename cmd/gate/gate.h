@@ -117,6 +117,7 @@ struct client {
 	uint8_t listener;
 	bool reading, writing, dirty;
 	bool stuck;                                   /* a whole frame waits in `in` */
+	bool ended;                                   /* it sends no more; what it sent is done first */
 	bool closing;                                 /* when its output is gone */
 	bool doomed;                                  /* at the end of the turn */
 	bool dead;
