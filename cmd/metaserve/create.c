@@ -249,7 +249,7 @@ static bool waits(struct server *s, struct parked *p)
 		return false;
 	for (int i = 0; i < in.topics_n; i++) {
 		struct creation *c = create_status(s, in.topics[i].name);
-		if (c && !c->error && !meta_topic_named(meta_follow_image(s->follow), in.topics[i].name))
+		if (c && !c->error)
 			return true;
 	}
 	return false;

@@ -169,9 +169,12 @@ static bool make_missing(struct request *r, const struct wanted *v, int n)
 	int missing = 0;
 	bool waiting = false;
 	for (int i = 0; names && i < n; i++) {
+		struct creation *c = create_status(r->server, v[i].name);
+		/* In the image, but logappend may not have its partitions yet: elect's answer tells. */
+		if (v[i].topic)
+			waiting |= c && !c->error;
 		if (v[i].topic || !topic_name_ok(v[i].name, &why))
 			continue;
-		struct creation *c = create_status(r->server, v[i].name);
 		if (!c)
 			names[missing++] = v[i].name;
 		waiting |= !c || !c->error;

@@ -27,11 +27,6 @@ static void on_flush(void *ctx, struct port_from from)
 	create_flush(ctx, from);
 }
 
-static void on_batch(void *ctx, struct meta_image *m)
-{
-	create_unpark(ctx);
-}
-
 static void on_caught_up(void *ctx, struct meta_image *m)
 {
 	if (tell_ready && (write(3, "\n", 1) != 1 || close(3)))
@@ -63,7 +58,7 @@ static const struct port_service service = {
 	.call = on_call, .flush = on_flush, .page_fd = -1,
 };
 static const struct meta_follow_ops follow_ops = {
-	.batch = on_batch, .reset = on_batch, .caught_up = on_caught_up, .broken = on_broken,
+	.caught_up = on_caught_up, .broken = on_broken,
 };
 
 int main(int argc, char const *const *argv)

@@ -58,14 +58,20 @@ for codec in (None, "gzip", "snappy", "lz4", "zstd"):
         topic = "py-%s-%s" % (codec, acks)
         p = KafkaProducer(bootstrap_servers=broker, compression_type=codec, acks=acks, linger_ms=5)
         values = [("%s %d " % (topic, i)).encode() * 10 for i in range(2000)]
-        for i, v in enumerate(values):
-            p.send(topic, key=b"k%d" % i, value=v, headers=[("n", b"%d" % i)])
+        sent = [p.send(topic, key=b"k%d" % i, value=v, headers=[("n", b"%d" % i)])
+                for i, v in enumerate(values)]
         p.flush()
+        failed = [f.exception for f in sent if f.failed()]
+        if failed:
+            print("# %d failed: %r" % (len(failed), failed[0]))
         p.close()
         got = read(topic, len(values))
         ok([r.value for r in got] == values and [r.offset for r in got] == list(range(2000))
            and got[7].key == b"k7" and got[7].headers == [("n", b"7")],
            "codec %s, acks %s: the same records, in order, once" % (codec, acks))
+        if [r.value for r in got] != values:
+            print("# %d records, the first wrong one is %s" % (len(got), next(
+                (repr((r.offset, r.value, v)) for r, v in zip(got, values) if r.value != v), "none")))
 
 p = KafkaProducer(bootstrap_servers=broker)
 at = int(time.time() * 1000)
