@@ -222,6 +222,7 @@ apache_start() {
 		return 1
 	fi
 	at_exit apache_stop "$dir" KILL
+	: >"$dir/out" # the words of an earlier run say nothing of this one
 	kafka_exec=exec kafka_java libs INFO 512M kafka.Kafka "$dir/server.properties" \
 		>"$dir/out" 2>&1 </dev/null &
 	echo $! >"$dir/pid"
