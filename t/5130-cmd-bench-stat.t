@@ -28,7 +28,8 @@ is 'end to end' "$(logbench -J -n 300 -R 1000 -c 2 -s 100 e2e bench |
 	jq -c '[.mode,.records,.errors,.p50>0,.p50<=.max]')" '["e2e",300,0,true,true]'
 logbench -J -n 500 -R 500 -s 100 e2e bench >"$tmp/e2e" &
 before=$(state_end)
-until_ok 5 eval '[ "$(state_end)" -gt $((before + 20)) ]'
+goes_on() { [ "$(state_end)" -gt $((before + 20)) ]; }
+until_ok 5 goes_on
 lab pause -d "$lab" 1 logappend
 sleep 0.4 # the stall itself
 lab resume -d "$lab" 1 logappend
