@@ -8,6 +8,7 @@
 #include "../cmd/elect/placement.c"
 #include "../cmd/elect/quorum.c"
 #include "../cmd/elect/topics.c"
+#include "../cmd/elect/twice.c"
 #include "tap.h"
 
 /* --- quorum --- */

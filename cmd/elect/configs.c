@@ -10,7 +10,7 @@
 #include "wire/codes.h"
 
 enum { OP_SET, OP_DELETE, OP_APPEND, OP_SUBTRACT };
-enum { VALUE_MAX = 32767 };
+enum { VALUE_MAX = 32767, KEYS_MAX = 1000 }; /* more keys than there are configs */
 
 struct change {
 	struct span key, value; /* value null: deleted */
@@ -284,6 +284,21 @@ static struct fault apply_op(struct operation *op, const struct target *t, int h
 
 /* --- the two APIs --- */
 
+static struct span resource_key(struct operation *op, int8_t type, struct span name)
+{
+	struct span key = { 0, name.n + 1 };
+	char *p = arena_get(&op->arena, (size_t)key.n);
+
+	if (p) {
+		p[0] = (char)type;
+		memcpy(p + 1, name.p, (size_t)name.n);
+	}
+	op->failed = op->failed || !p;
+	key.p = p ? p : "";
+	key.n = p ? key.n : 0;
+	return key;
+}
+
 /* What both refuse before they look at values. */
 static struct fault target_open(struct operation *op, struct target *t, int8_t type,
 				struct span name, int32_t n)
@@ -305,10 +320,12 @@ static struct fault target_open(struct operation *op, struct target *t, int8_t t
 static struct fault target_add(struct operation *op, struct target *t, struct span key,
 			       struct span value, bool null_ok)
 {
-	for (int32_t i = 0; i < t->n; i++)
-		if (span_same(t->v[i].key, key))
-			return fault(op, WIRE_INVALID_REQUEST,
-				     "Error due to duplicate config keys");
+	bool twice = t->n >= KEYS_MAX;
+
+	for (int32_t i = 0; !twice && i < t->n; i++)
+		twice = span_same(t->v[i].key, key);
+	if (twice)
+		return fault(op, WIRE_INVALID_REQUEST, "Error due to duplicate config keys");
 	if (value.n < 0 && !null_ok)
 		return fault(op, WIRE_INVALID_REQUEST, "Null value not supported for : %.*s", key.n,
 			     key.p);
@@ -340,26 +357,25 @@ void incremental_alter_configs(struct operation *op, const struct wire_request *
 {
 	const struct incremental_alter_configs_request *in = request;
 	struct incremental_alter_configs_response *out = response;
+	struct span *keys = arena_get(&op->arena, (size_t)in->resources_n * sizeof *keys + 1);
+	const uint8_t *twice;
 
 	out->responses =
 		arena_get(&op->arena, (size_t)in->resources_n * sizeof *out->responses + 1);
-	if (!out->responses) {
+	if (!out->responses || !keys) {
 		op->failed = true;
 		return;
 	}
+	for (int32_t i = 0; i < in->resources_n; i++)
+		keys[i] = resource_key(op, in->resources[i].resource_type,
+				       in->resources[i].resource_name);
+	twice = keys_twice(op, keys, in->resources_n);
 	out->responses_n = in->resources_n;
-	for (int32_t i = 0; i < in->resources_n; i++) {
-		struct fault f = GOOD;
+	for (int32_t i = 0; i < in->resources_n && !op->failed; i++) {
+		struct fault f = twice[i] ? fault(op, WIRE_INVALID_REQUEST,
+						  "Each resource must appear at most once.")
+					  : alter_incrementally(op, &in->resources[i]);
 
-		for (int32_t j = 0; j < in->resources_n; j++)
-			if (j != i
-			    && in->resources[i].resource_type == in->resources[j].resource_type
-			    && span_same(in->resources[i].resource_name,
-					 in->resources[j].resource_name))
-				f = fault(op, WIRE_INVALID_REQUEST,
-					  "Each resource must appear at most once.");
-		if (!f.code)
-			f = alter_incrementally(op, &in->resources[i]);
 		wire_init(&wire_incremental_alter_configs_response_alter_configs_resource_response,
 			  &out->responses[i]);
 		out->responses[i].error_code = f.code;
@@ -408,26 +424,25 @@ void alter_configs(struct operation *op, const struct wire_request *q, const voi
 {
 	const struct alter_configs_request *in = request;
 	struct alter_configs_response *out = response;
+	struct span *keys = arena_get(&op->arena, (size_t)in->resources_n * sizeof *keys + 1);
+	const uint8_t *twice;
 
 	out->responses =
 		arena_get(&op->arena, (size_t)in->resources_n * sizeof *out->responses + 1);
-	if (!out->responses) {
+	if (!out->responses || !keys) {
 		op->failed = true;
 		return;
 	}
+	for (int32_t i = 0; i < in->resources_n; i++)
+		keys[i] = resource_key(op, in->resources[i].resource_type,
+				       in->resources[i].resource_name);
+	twice = keys_twice(op, keys, in->resources_n);
 	out->responses_n = in->resources_n;
-	for (int32_t i = 0; i < in->resources_n; i++) {
-		struct fault f = GOOD;
+	for (int32_t i = 0; i < in->resources_n && !op->failed; i++) {
+		struct fault f = twice[i] ? fault(op, WIRE_INVALID_REQUEST,
+						  "Each resource must appear at most once.")
+					  : alter_all(op, &in->resources[i]);
 
-		for (int32_t j = 0; j < in->resources_n; j++)
-			if (j != i
-			    && in->resources[i].resource_type == in->resources[j].resource_type
-			    && span_same(in->resources[i].resource_name,
-					 in->resources[j].resource_name))
-				f = fault(op, WIRE_INVALID_REQUEST,
-					  "Each resource must appear at most once.");
-		if (!f.code)
-			f = alter_all(op, &in->resources[i]);
 		wire_init(&wire_alter_configs_response_alter_configs_resource_response,
 			  &out->responses[i]);
 		out->responses[i].error_code = f.code;

@@ -73,6 +73,11 @@ int operation_level(const struct operation *op);	  /* metadata.version */
 const char *operation_z(struct operation *op,
 			struct span s); /* a copy in the arena that ends in NUL */
 
+/* twice.c: for each of n keys, whether it is there once, or is the first or a later one of several.
+ * In the arena; NULL: op->failed. */
+enum { TWICE_NO, TWICE_FIRST, TWICE_AGAIN };
+uint8_t *keys_twice(struct operation *op, const struct span *keys, int32_t n);
+
 /* One function an API: request and answer are its structs. */
 typedef void handler(struct operation *op, const struct wire_request *q, const void *request,
 		     void *response);

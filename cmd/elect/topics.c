@@ -238,40 +238,29 @@ static int64_t partitions_asked(const struct operation *op, const struct create_
 	return n;
 }
 
-static bool asked_twice(const struct create_topics_request *q, int32_t i)
-{
-	for (int32_t j = 0; j < q->topics_n; j++)
-		if (j != i && span_same(q->topics[i].name, q->topics[j].name))
-			return true;
-	return false;
-}
-
-static bool answered(const struct create_topics_response *r, struct span name)
-{
-	for (int32_t i = 0; i < r->topics_n; i++)
-		if (span_same(r->topics[i].name, name))
-			return true;
-	return false;
-}
-
 void create_topics(struct operation *op, const struct wire_request *q, const void *request,
 		   void *response)
 {
 	const struct create_topics_request *in = request;
 	struct create_topics_response *out = response;
 	bool too_many = partitions_asked(op, in) > PARTITIONS_MAX;
+	struct span *names = arena_get(&op->arena, (size_t)in->topics_n * sizeof *names + 1);
+	const uint8_t *twice;
 
 	op->timeout_ms = in->timeout_ms;
 	out->topics = arena_get(&op->arena, (size_t)in->topics_n * sizeof *out->topics + 1);
-	if (!out->topics) {
+	if (!out->topics || !names) {
 		op->failed = true;
 		return;
 	}
+	for (int32_t i = 0; i < in->topics_n; i++)
+		names[i] = in->topics[i].name;
+	twice = keys_twice(op, names, in->topics_n);
 	for (int32_t i = 0; i < in->topics_n && !op->failed; i++) {
 		new_topic_result *r = &out->topics[out->topics_n];
 		struct fault f;
 
-		if (answered(out, in->topics[i].name))
+		if (twice[i] == TWICE_AGAIN)
 			continue;
 		out->topics_n++;
 		wire_init(&wire_create_topics_response_creatable_topic_result, r);
@@ -279,7 +268,7 @@ void create_topics(struct operation *op, const struct wire_request *q, const voi
 		if (too_many)
 			f = fault(op, WIRE_POLICY_VIOLATION,
 				  "Excessively large number of partitions per request.");
-		else if (asked_twice(in, i))
+		else if (twice[i])
 			f = fault(op, WIRE_INVALID_REQUEST, "Duplicate topic name.");
 		else if (span_is(r->name, "__cluster_metadata"))
 			f = fault(op, WIRE_INVALID_REQUEST,
@@ -300,8 +289,14 @@ struct victim {		  /* a topic to delete as the request names it */
 	struct uuid id;
 };
 
+static const struct meta_topic *victim_topic(struct operation *op, const struct victim *v)
+{
+	return v->name.n >= 0 ? meta_topic_named(op->c->image, v->name)
+			      : meta_topic_with_id(op->c->image, &v->id);
+}
+
 static void delete_one(struct operation *op, const struct victim *v, int32_t i, int32_t n,
-		       struct delete_topics_response_deletable_topic_result *r)
+		       bool twice, struct delete_topics_response_deletable_topic_result *r)
 {
 	struct remove_topic_record record;
 	const struct meta_topic *t;
@@ -318,8 +313,7 @@ static void delete_one(struct operation *op, const struct victim *v, int32_t i, 
 		f = fault(op, WIRE_INVALID_REQUEST, "Neither topic name nor id were specified.");
 		goto done;
 	}
-	t = v[i].name.n >= 0 ? meta_topic_named(op->c->image, v[i].name)
-			     : meta_topic_with_id(op->c->image, &v[i].id);
+	t = victim_topic(op, &v[i]);
 	if (!t) {
 		int code =
 			v[i].name.n >= 0 ? WIRE_UNKNOWN_TOPIC_OR_PARTITION : WIRE_UNKNOWN_TOPIC_ID;
@@ -327,7 +321,7 @@ static void delete_one(struct operation *op, const struct victim *v, int32_t i, 
 		f = fault(op, code, "%s", wire_error_text(code));
 		goto done;
 	}
-	for (int32_t j = 0; j < n; j++) {
+	for (int32_t j = 0; twice && j < n; j++) {
 		if (j == i)
 			continue;
 		if (v[i].name.n >= 0 ? span_same(v[i].name, v[j].name)
@@ -361,22 +355,30 @@ void delete_topics(struct operation *op, const struct wire_request *q, const voi
 	int32_t names = in->topic_names_n > 0 ? in->topic_names_n : 0,
 		n = names + (in->topics_n > 0 ? in->topics_n : 0);
 	struct victim *v = arena_get(&op->arena, (size_t)n * sizeof *v + 1);
+	struct span *ids = arena_get(&op->arena, (size_t)n * sizeof *ids + 1);
+	const uint8_t *twice;
 
 	op->timeout_ms = in->timeout_ms;
 	out->responses = arena_get(&op->arena, (size_t)n * sizeof *out->responses + 1);
-	if (!v || !out->responses) {
+	if (!v || !ids || !out->responses) {
 		op->failed = true;
 		return;
 	}
-	for (int32_t i = 0; i < n; i++)
+	for (int32_t i = 0; i < n; i++) {
+		const struct meta_topic *t;
+
 		v[i] = i < names ? (struct victim){ in->topic_names[i], uuid_zero }
 				 : (struct victim){ in->topics[i - names].name,
 						    in->topics[i - names].topic_id };
+		t = victim_topic(op, &v[i]);
+		ids[i] = t ? (struct span){ (const char *)t->id.b, sizeof t->id.b } : SPAN_NULL;
+	}
+	twice = keys_twice(op, ids, n);
 	out->responses_n = n;
 	for (int32_t i = 0; i < n && !op->failed; i++) {
 		wire_init(&wire_delete_topics_response_deletable_topic_result, &out->responses[i]);
 		if (enabled) {
-			delete_one(op, v, i, n, &out->responses[i]);
+			delete_one(op, v, i, n, twice[i], &out->responses[i]);
 			continue;
 		}
 		out->responses[i].name = v[i].name;
@@ -437,27 +439,28 @@ void create_partitions(struct operation *op, const struct wire_request *q, const
 {
 	const struct create_partitions_request *in = request;
 	struct create_partitions_response *out = response;
+	struct span *names = arena_get(&op->arena, (size_t)in->topics_n * sizeof *names + 1);
+	const uint8_t *twice;
 
 	op->timeout_ms = in->timeout_ms;
 	out->results = arena_get(&op->arena, (size_t)in->topics_n * sizeof *out->results + 1);
-	if (!out->results) {
+	if (!out->results || !names) {
 		op->failed = true;
 		return;
 	}
+	for (int32_t i = 0; i < in->topics_n; i++)
+		names[i] = in->topics[i].name;
+	twice = keys_twice(op, names, in->topics_n);
 	for (int32_t i = 0; i < in->topics_n && !op->failed; i++) {
 		struct create_partitions_response_create_partitions_topic_result *r =
 			&out->results[out->results_n];
-		struct fault f = GOOD;
-		bool again = false;
+		struct fault f;
 
-		for (int32_t j = 0; j < in->topics_n; j++)
-			if (j != i && span_same(in->topics[i].name, in->topics[j].name)) {
-				f = fault(op, WIRE_INVALID_REQUEST, "Duplicate topic name.");
-				again = again || j < i;
-			}
-		if (again)
+		if (twice[i] == TWICE_AGAIN)
 			continue;
-		if (!f.code)
+		if (twice[i])
+			f = fault(op, WIRE_INVALID_REQUEST, "Duplicate topic name.");
+		else
 			f = grow(op, &in->topics[i]);
 		out->results_n++;
 		wire_init(&wire_create_partitions_response_create_partitions_topic_result, r);

@@ -9,6 +9,7 @@
 #include "../../cmd/elect/leaders.c"
 #include "../../cmd/elect/placement.c"
 #include "../../cmd/elect/topics.c"
+#include "../../cmd/elect/twice.c"
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n);
 
