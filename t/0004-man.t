@@ -6,6 +6,7 @@ for program in build/bin/*; do
 	name=${program##*/}
 	pages=(man/"$name".[18])
 	is "$name has one page" "${#pages[@]}" 1
+	ok "$name is in the index of odradek(7)" grep -q "^\.It Xr $name [18]" man/odradek.7
 done
 
 is 'mandoc has no warning' "$(mandoc -T lint -W warning man/*.[1-8] 2>&1 | head -n 20)" ''
