@@ -28,6 +28,7 @@ topic_suite() {
 		topic make -r 3 beta
 	ok 'make -n' topic make -n beta
 	is 'which made nothing' "$(topic ls | cut -f 1)" alpha
+	says 'an option after the name is no topic' 100 '^topic: usage' topic make beta -p 3
 	ok 'make several' topic make -p 1 beta gamma
 	says 'one of two fails' 1 '^topic: make beta: TOPIC_ALREADY_EXISTS: ' topic make -p 1 beta delta
 	is 'and the other is made' "$(topic ls | cut -f 1 | paste -sd,)" alpha,beta,delta,gamma

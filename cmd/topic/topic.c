@@ -149,6 +149,16 @@ static int parse(int argc, const char *const *argv, const char *letters)
 	}
 }
 
+/* Options stand before names. A name may begin with '-' in Kafka, but here it is an option that
+ * came too late, and topics named -p and 4 are not what was meant. */
+static bool names(const char *const *argv, int argc)
+{
+	for (int i = 0; i < argc; i++)
+		if (argv[i][0] == '-')
+			return false;
+	return argc > 0;
+}
+
 static void run(const char *verb, const char *const *argv, int argc)
 {
 	int64_t n;
@@ -156,7 +166,7 @@ static void run(const char *verb, const char *const *argv, int argc)
 		topic_ls();
 	else if (!strcmp(verb, "show"))
 		topic_show(argv, argc);
-	else if (!strcmp(verb, "make") && argc > 0)
+	else if (!strcmp(verb, "make") && names(argv, argc))
 		topic_make(argv, argc);
 	else if (!strcmp(verb, "rm") && argc > 0)
 		topic_rm(argv, argc);
