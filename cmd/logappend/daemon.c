@@ -203,13 +203,12 @@ static int close_all(void)
 		partition_leave(p);
 	partitions_publish();
 	send_answers();
-	node.clean = false;    /* everything that was written is to be synced */
-	sync_everything();
-	r = checkpoints_write_all();
 	at = 0;
 	for (struct partition *p; (p = map_next(&node.partitions, &at));)
-		r |= partition_close(p);
-	return r;
+		r |= partition_finish(p);
+	node.clean = false;
+	sync_everything();    /* one sync for the files of all, before the marker vouches for them */
+	return r | checkpoints_write_all();
 }
 
 /* Stopped before anything was loaded, the marker that was found holds as it did. */

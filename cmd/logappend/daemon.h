@@ -80,7 +80,7 @@ struct partition *partition_open(const struct meta_topic *t, int32_t index);   /
 void partition_role(struct partition *p, const struct meta_partition *m);      /* lead or follow */
 void partition_delete(struct partition *p);             /* its topic is gone */
 void partition_leave(struct partition *p);              /* clean stop: what is parked fails */
-int partition_close(struct partition *p);               /* its log; -1 it was said */
+int partition_finish(struct partition *p);              /* its log, unsynced; -1 it was said */
 void partition_offline(struct partition *p, const char *why);
 void partition_touch(struct partition *p);              /* publish it at the end of this turn */
 void partition_written(struct partition *p);            /* log end moved */

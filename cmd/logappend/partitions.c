@@ -288,13 +288,12 @@ void partition_leave(struct partition *p)
 	partition_touch(p);
 }
 
-int partition_close(struct partition *p)
+int partition_finish(struct partition *p)
 {
 	if (!p->log)
 		return 0;
-	int r = log_close_clean(p->log);
+	int r = log_finish(p->log);
 	if (r < 0)
-		say(p->name, ": cannot close: ", log_open_error());
-	p->log = NULL;
+		say(p->name, ": cannot close: ", log_error(p->log));
 	return r;
 }

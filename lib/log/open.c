@@ -165,6 +165,15 @@ static int sync_all(struct log *l, int64_t snapped_before)
 	return log_sync_dir(l);
 }
 
+int log_finish(struct log *l)
+{
+	if (l->broken) {
+		errno = EIO;
+		return -1;
+	}
+	return log_trim_indexes(l) < 0 || snapshot_write(l, false) < 0 ? -1 : 0;
+}
+
 int log_close_clean(struct log *l)
 {
 	int r = l->broken ? -1 : 0, e = EIO;
