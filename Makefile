@@ -1,6 +1,7 @@
 # make         builds everything under build/   make lab   leaves a node running, with records in it
 # make check   runs the tests under t/          make install PREFIX=/usr/local
 #
+# make bench measures it beside Apache Kafka: PAIRS=n, ROWS='row...'; see man/odradek-bench.7.
 # They install the Debian packages they lack (as root). make check T='t/5*.t' runs some tests only.
 # make check-fresh proves make lab and make check on a bare Debian 12 tree: t/fresh.sh, minutes.
 SHELL = /bin/bash
@@ -8,7 +9,7 @@ MAKEFLAGS += -j2
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: all tests check check-fresh lab install clean
+.PHONY: all tests check check-fresh lab bench install clean
 
 B = build
 PREFIX = /usr/local
@@ -112,6 +113,13 @@ check-fresh:
 	t/fresh.sh
 lab: all | $B/need/lab
 	@t/first.sh
+
+# --- bench: against Apache Kafka; see man/odradek-bench.7 ----------------------------------------
+BENCH = $(patsubst t/bench/%.c,$B/bench/bin/%,$(wildcard t/bench/*.c))
+$(BENCH): $B/bench/bin/%: $B/obj/t/bench/%.o $B/lib.a
+	$(call link,$(CC) $(CFLAGS))
+bench: all $(BENCH) $(ODRADEK_KAFKA)/ready | $B/need/lab $B/need/bench
+	@t/bench/run.sh $(ROWS)
 
 # --- install ----------------------------------------
 DEST = $(DESTDIR)$(PREFIX)
