@@ -76,8 +76,8 @@ start_nodes() { # start_nodes default|durable
 	settings=(odradek.flush=os)
 	[ "$kind" = default ] || settings=(odradek.flush=sync)
 	node_up ours "${node_dir[ours]}" "$port" "${settings[@]}" || exit 1
-	settings=()
-	[ "$kind" = default ] || settings=(log.flush.interval.messages=1)
+	settings=(log.segment.delete.delay.ms=1000) # of topics that go: a minute otherwise
+	[ "$kind" = default ] || settings+=(log.flush.interval.messages=1)
 	node_up kafka "${node_dir[kafka]}" $((port + 10)) "${settings[@]}" || exit 1
 }
 stop_nodes() {
