@@ -83,20 +83,29 @@ static int write_topic_id(struct log *l)
 	return r;
 }
 
-/* partition.metadata: compared with the id that is wanted; made when there is none, or an empty one
- * that a crash of the machine left. */
+static bool only_nuls(const char *p, size_t n)
+{
+	while (n && !p[n - 1])
+		n--;
+	return !n;
+}
+
+/* partition.metadata: compared with the id that is wanted; made when there is none, or one without
+ * a character, which a crash of the machine left. */
 static int settle_topic_id(struct log *l, const struct uuid *want)
 {
 	char *p, path[LOG_PATH];
-	size_t n = 0;
+	size_t n;
+	bool blank = true;
 	int r = log_read_small(l, PARTMETA_FILE, &p, &n);
 	if (r < 0 && errno != ENOENT)
 		return -1;
 	if (r == 0) {
+		blank = only_nuls(p, n);
 		r = partmeta_parse(&l->topic_id, p, n);
 		free(p);
 	}
-	if (r < 0 && n)
+	if (r < 0 && !blank)
 		return log_fail(l, log_file(l, PARTMETA_FILE, path), -1, "parse");
 	if (r < 0) {
 		l->topic_id = *want;
