@@ -131,17 +131,19 @@ static int cut_active(struct log *l, int64_t *to)
 	return find_max_time(l);
 }
 
-/* Drops whole segments from the newest down, so that a crash in between leaves a log without
- * holes. */
+/* Drops whole segments from the newest down, and durably, so that a crash in between, or one while
+ * the segment before is cut, leaves a log without holes. */
 static int drop_from(struct log *l, int first)
 {
+	bool dropped = false;
 	for (int i = l->segments_n - 1; i >= first; i--) {
 		if (log_mark_deleted(l, i) < 0)
 			return -1;
 		log_close_files(l);  /* of the active one; the one before has none open */
 		l->segments_n = i;
+		dropped = true;
 	}
-	return 0;
+	return dropped ? log_sync_dir(l) : 0;
 }
 
 int log_truncate(struct log *l, int64_t to)
