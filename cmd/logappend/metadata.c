@@ -55,6 +55,7 @@ void partition_configure(struct partition *p)
 	p->plain_delete = strstr(word(t, "cleanup.policy"), "delete");
 	p->delete_delay_ms = number(t, "file.delete.delay.ms");
 	p->step.min_insync = (int)number(t, "min.insync.replicas");
+	c->compacted = p->rules.compact;
 	c->segment_bytes = number(t, "segment.bytes");
 	c->segment_ms = number(t, "segment.ms");
 	c->segment_jitter_ms = number(t, "segment.jitter.ms");

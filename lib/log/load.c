@@ -67,6 +67,14 @@ static int64_t last_base(const struct loading *g)
 	return i ? g->v[i - 1].base : 0;
 }
 
+static int drop_orphans(struct log *l, const struct loading *g, int from, int to)
+{
+	for (int i = from; i < to; i++)
+		if (strcmp(g->v[i].suffix, ".snapshot") && log_unlink_entry(l, g->v + i) < 0)
+			return -1;
+	return 0;
+}
+
 /* From the newest down, so that a crash in between leaves no hole. Nobody can be reading them by
  * their names yet. */
 static int drop_rest(struct log *l, const struct loading *g, int from)
@@ -74,7 +82,7 @@ static int drop_rest(struct log *l, const struct loading *g, int from)
 	for (int i = g->n - 1; i >= from; i--)
 		if (!strcmp(g->v[i].suffix, ".log") && log_segment_unlink(l, g->v[i].base) < 0)
 			return -1;
-	return log_sync_dir(l);
+	return drop_orphans(l, g, from, g->n) < 0 ? -1 : log_sync_dir(l);
 }
 
 /* Loads one segment: 0; 1 when it was cut and nothing after it may stay. */
@@ -121,17 +129,32 @@ static int group_end(const struct loading *g, int i, bool *has_log)
 	return i;
 }
 
-static int drop_orphans(struct log *l, const struct loading *g, int from, int to)
+/* Snapshots of moments inside a segment go before any is used: the next recovery, which would not
+ * find them, must come to the same. */
+static int drop_inner_snapshots(struct log *l, const struct loading *g, int64_t last)
 {
-	for (int i = from; i < to; i++)
-		if (strcmp(g->v[i].suffix, ".snapshot") && log_unlink_entry(l, g->v + i) < 0)
-			return -1;
+	bool has_log;
+	for (int i = 0, next; i < g->n && g->v[i].base < last; i = next) {
+		next = group_end(g, i, &has_log);
+		for (; !has_log && i < next; i++)
+			if (!strcmp(g->v[i].suffix, ".snapshot") && log_unlink_entry(l, g->v + i) < 0)
+				return -1;
+	}
 	return 0;
+}
+
+/* The end of the segment before never reached the disk, though this one did. */
+static bool hole(const struct log *l, const struct loading *g, int64_t base)
+{
+	return !g->o->clean && !l->config.compacted && g->recovered >= 0
+		&& g->recovered == l->segments_n - 1 && base > g->recovery_point && l->end < base;
 }
 
 static int load_segments(struct log *l, struct loading *g)
 {
 	int64_t last = last_base(g);
+	if (!g->o->clean && drop_inner_snapshots(l, g, last) < 0)
+		return -1;
 	for (int i = 0, next; i < g->n; i = next) {
 		bool has_log, ignored;
 		next = group_end(g, i, &has_log);
@@ -146,6 +169,8 @@ static int load_segments(struct log *l, struct loading *g)
 				;
 			next_base = g->v[k].base;
 		}
+		if (hole(l, g, g->v[i].base))
+			return drop_rest(l, g, i);
 		int r = load_segment(l, g, g->v[i].base, next_base);
 		if (r < 0)
 			return -1;

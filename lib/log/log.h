@@ -24,12 +24,14 @@ struct log_config {  /* topic configs that shape files; log_config_default has K
 	int32_t index_interval_bytes;    /* index.interval.bytes */
 	int32_t segment_index_bytes;     /* segment.index.bytes: preallocated size of .index */
 	int64_t producer_expiration_ms;  /* producer.id.expiration.ms */
+	bool compacted;                  /* cleanup.policy has compact: offsets may be missing */
 };
 void log_config_default(struct log_config *c);
 
 /* Opens or makes DIR/NAME (NAME is TOPIC-PARTITION). clean: the clean-shutdown marker was there,
  * trust indexes and snapshots; else every segment from recovery_point on is read, checked and cut
- * at the first bad batch, its indexes and producer state rebuilt (LogLoader, LogSegment.recover).
+ * at the first bad batch, its indexes and producer state rebuilt (LogLoader, LogSegment.recover);
+ * where offsets are missing between two of them, which a power loss can leave, the log ends.
  * log_start is from log-start-offset-checkpoint, 0 when unknown. now_ms: wall clock. topic_id is
  * written to partition.metadata when the directory is made; zero takes what is there. A directory
  * whose partition.metadata has another id gives ESTALE. NULL with errno; log_open_error() has the
