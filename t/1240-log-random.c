@@ -32,6 +32,7 @@ static void random_config(void)
 	config.segment_index_bytes = 100 + (int32_t)tap_random(400);
 	config.index_interval_bytes = (int32_t)tap_random(600);
 	config.segment_ms = 5000 + (int64_t)tap_random(5000);
+	config.compacted = true;    /* copies leave offsets out */
 }
 
 static void remember(const struct batch *b, int64_t base)
