@@ -9,27 +9,38 @@
 
 enum { READ_CHUNK = 256 << 10 };
 
-static int recover_batch(struct log *l, struct scan *sc, const struct batch *b)
+/* What is deleted counts no more, as when the state is replayed (log_rebuild_producers): else the
+ * next recovery, which may begin at another segment, would come to another state. */
+static int recover_producer(struct log *l, struct scan *sc, const struct batch *b)
 {
-	struct segment *s = log_active(l);
 	struct marker m = {0};
 	struct completed_txn done;
 	bool fresh;
+	if (batch_last_offset(b) < l->start)
+		return 0;
 	if (b->attributes & BATCH_CONTROL && b->producer_id >= 0) {
 		const void *whole = scan_batch(sc, b);
 		if (!whole || marker_read(b, whole, &m) < 0)
 			return -1;
 	}
-	if (b->epoch > epochs_last(&l->epochs) && epochs_assign(&l->epochs, b->epoch, b->base_offset) < 0)
-		return -1;
 	if (producers_reserve(&l->producers, b, &fresh) < 0)
 		return -1;
 	producers_apply(&l->producers, b, &m, &done);
-	if (done.is) {
-		if (done.abort && txnindex_append(l, &done, producers_stable(&l->producers, &done)) < 0)
-			return -1;
-		producers_complete(&l->producers, &done);
-	}
+	if (!done.is)
+		return 0;
+	if (done.abort && txnindex_append(l, &done, producers_stable(&l->producers, &done)) < 0)
+		return -1;
+	producers_complete(&l->producers, &done);
+	return 0;
+}
+
+static int recover_batch(struct log *l, struct scan *sc, const struct batch *b)
+{
+	struct segment *s = log_active(l);
+	if (b->epoch > epochs_last(&l->epochs) && epochs_assign(&l->epochs, b->epoch, b->base_offset) < 0)
+		return -1;
+	if (recover_producer(l, sc, b) < 0)
+		return -1;
 	l->producers.end = batch_last_offset(b) + 1;
 	log_segment_indexed(l, s, b, sc->position);
 	s->bytes = sc->at;
