@@ -6,7 +6,7 @@ for row in $(tail -n +2 results.tsv | cut -f 1 | uniq); do
 	mapfile -t metrics < <(awk -F'\t' -v r="$row" \
 		'$1 == r && $2 != "others%" { print $2 }' results.tsv)
 	{
-		echo "set terminal svg size $((260 * ${#metrics[@]})),300; set output '$row.svg'"
+		echo "set terminal svg size $((300 * ${#metrics[@]})),300; set output '$row.svg'"
 		echo "set multiplot layout 1,${#metrics[@]} title '$row'"
 		echo 'unset key; set style fill solid 0.6; set boxwidth 0.7; set yrange [0:*]'
 		echo 'set xrange [-0.6:2.6]; set grid y'

@@ -11,7 +11,8 @@ function median(list, a, n, i, j, v) {
 	least = a[1]; most = a[n]
 	return n % 2 ? a[(n + 1) / 2] : (a[n / 2] + a[n / 2 + 1]) / 2
 }
-function show(list) { return list == "" ? "-" : sprintf("%.4g", median(list)) }
+function digits(v) { return sprintf(v >= 1000 ? "%.0f" : "%.3g", v) }
+function show(list) { return list == "" ? "-" : digits(median(list)) }
 BEGIN { FS = OFS = "\t"; print "ROW", "METRIC", "OURS", "KAFKA", "FLOOR", "RATIO", "SPREAD" }
 {
 	k = $1 FS $2
@@ -24,11 +25,11 @@ END {
 	for (i = 1; i <= n; i++) {
 		k = keys[i]
 		ratios = ""
-		for (p = 1; p <= pairs[k]; p++)
+		for (p = 1; p <= pairs[k] && k !~ /others%$/; p++)
 			if ((k, "ours", p) in at && at[k, "kafka", p] + 0 > 0)
 				ratios = ratios " " at[k, "ours", p] / at[k, "kafka", p]
 		ratio = show(ratios)
-		spread = ratio == "-" ? "-" : sprintf("%.3g-%.3g", least, most)
+		spread = ratio == "-" ? "-" : digits(least) "-" digits(most)
 		print k, show(all[k, "ours"]), show(all[k, "kafka"]), show(all[k, "floor"]), ratio, spread
 	}
 }
