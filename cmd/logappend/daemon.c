@@ -14,6 +14,7 @@
 
 #include <skalibs/strerr.h>
 
+#include "base/syncfile.h"
 #include "log/cleanshutdown.h"
 
 #define SYNC_FAILED "run/sync-failed"    /* on tmpfs: a machine that restarts has no such pages */
@@ -84,8 +85,18 @@ static void on_flush(void *ctx, struct port_from from)
 {
 }
 
+/* A sync of a small file or a directory failed: before any answer that counts on it leaves. */
+static void check_syncs(void)
+{
+	if (!syncfile_failed())
+		return;
+	errno = EIO;
+	die_sync("log");
+}
+
 static void on_turn(void *ctx)
 {
+	check_syncs();
 	flush_turn();
 	partitions_publish();
 	checkpoints_turn();
@@ -119,6 +130,7 @@ void serve(void)
 	};
 	sync_everything();
 	checkpoints_lower();
+	check_syncs();
 	if (unlink(SYNC_FAILED) < 0 && errno != ENOENT)
 		strerr_diefusys(111, "unlink " SYNC_FAILED);
 	partitions_publish();
@@ -145,10 +157,12 @@ static void take_directory(void)
 	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &whole) < 0)
 		strerr_diefusys(111, "lock log/.lock");
 	int r = cleanshutdown_read(node.dirfd, &node.clean_epoch);
-	if (r < 0 || cleanshutdown_remove(node.dirfd) < 0)
+	if (r < 0 || cleanshutdown_remove(node.dirfd) < 0) {
+		check_syncs();
 		strerr_diefusys(111, "take away log/" CLEANSHUTDOWN_FILE);
-	node.clean = r == 1;
+	}
 	node.drop_cache = access(SYNC_FAILED, F_OK) == 0;
+	node.clean = r == 1 && !node.drop_cache;
 }
 
 static void make_page(void)
@@ -215,11 +229,17 @@ static int close_all(void)
 static int stop(void)
 {
 	drain();
-	if (node.serving ? close_all() < 0 : !node.clean)
+	if (node.serving ? close_all() < 0 : !node.clean) {
+		check_syncs();
 		return node.serving ? 111 : 0;
-	if (cleanshutdown_write(node.dirfd, node.serving ? broker_epoch() : node.clean_epoch) < 0)
-		strerr_diefusys(111, "write log/" CLEANSHUTDOWN_FILE);
-	return 0;
+	}
+	if (cleanshutdown_write(node.dirfd, node.serving ? broker_epoch() : node.clean_epoch) == 0)
+		return 0;
+	int e = errno;
+	unlinkat(node.dirfd, CLEANSHUTDOWN_FILE, 0);    /* its own sync may have failed */
+	check_syncs();
+	errno = e;
+	strerr_diefusys(111, "write log/" CLEANSHUTDOWN_FILE);
 }
 
 /* --- the loop

@@ -39,7 +39,8 @@ static int64_t now_ms(void)
 static void die_append(const char *dir)
 {
 	int code = errno == EBADMSG || errno == EINVAL || errno == EMSGSIZE ? 1 : 111;
-	const char *words = *log_error(part) ? log_error(part) : strerror(errno);
+	char words[512];
+	snprintf(words, sizeof words, "%s", *log_error(part) ? log_error(part) : strerror(errno));
 	log_close(part);
 	strerr_dief(code, "unable to append to ", dir, ": ", words);
 }

@@ -8,6 +8,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/syncfile.h"
+
 static int close_keep_errno(int fd, int r)
 {
 	int e = errno;
@@ -37,7 +39,7 @@ int atomicfile_write(int dirfd, const char *name, const void *p, size_t n)
 	int fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return -1;
-	if (write_all(fd, p, n) < 0 || fsync(fd) < 0) {
+	if (write_all(fd, p, n) < 0 || syncfile(fd) < 0) {
 		int r = close_keep_errno(fd, -1), e = errno;
 		unlinkat(dirfd, tmp, 0);
 		errno = e;
@@ -47,9 +49,9 @@ int atomicfile_write(int dirfd, const char *name, const void *p, size_t n)
 	if (renameat(dirfd, tmp, dirfd, name) < 0)
 		return -1;
 	if (dirfd != AT_FDCWD)
-		return fsync(dirfd);
+		return syncfile(dirfd);
 	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return here < 0 ? -1 : close_keep_errno(here, fsync(here));
+	return here < 0 ? -1 : close_keep_errno(here, syncfile(here));
 }
 
 int atomicfile_read(int dirfd, const char *name, size_t max, char **out, size_t *n)

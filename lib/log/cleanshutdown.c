@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/atomicfile.h"
+#include "base/syncfile.h"
 
 enum { LARGEST = 4096 };
 
@@ -55,5 +56,5 @@ int cleanshutdown_remove(int dirfd)
 {
 	if (unlinkat(dirfd, CLEANSHUTDOWN_FILE, 0) < 0)
 		return errno == ENOENT ? 0 : -1;
-	return fsync(dirfd);
+	return syncfile(dirfd);
 }

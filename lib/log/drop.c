@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/syncfile.h"
 #include "log/internal.h"
 
 /* Descriptors of a rolled segment that is dropped need no sync any more. */
@@ -104,7 +105,7 @@ int log_delete(struct log *l, char *renamed, size_t size)
 {
 	if (deleted_name(l->name, renamed, size) < 0 || renameat(l->dirfd, l->name, l->dirfd, renamed) < 0)
 		return log_fail(l, l->name, -1, "rename");
-	int r = fsync(l->dirfd);
+	int r = syncfile(l->dirfd);
 	log_release(l);
 	return r;
 }

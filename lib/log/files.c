@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/atomicfile.h"
+#include "base/syncfile.h"
 #include "log/internal.h"
 
 char *log_path(const struct log *l, int64_t base, const char *suffix, char out[LOG_PATH])
@@ -62,7 +63,7 @@ int log_sync_dir(struct log *l)
 	int fd = openat(l->dirfd, l->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (fd < 0)
 		return log_fail(l, l->name, -1, "open");
-	int r = fsync(fd);
+	int r = syncfile(fd);
 	if (r < 0)
 		log_fail(l, l->name, -1, "fsync");
 	close(fd);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/syncfile.h"
 #include "log/internal.h"
 #include "log/partmeta.h"
 
@@ -162,14 +163,15 @@ static int sync_all(struct log *l, int64_t snapped_before)
 		return 0;
 	while ((n = log_dirty_fds(l, fds, 64)) > 0) {
 		for (int i = 0; i < n && i < 64; i++)
-			if (fsync(fds[i]) < 0)
+			if (syncfile(fds[i]) < 0)
 				return log_fail(l, l->name, -1, "fsync");
 		if (n <= 64)
 			break;
 		log_synced(l, l->rolled->end + 1);
 	}
-	if ((l->index.fd >= 0 && fsync(l->index.fd) < 0) || (l->time.fd >= 0 && fsync(l->time.fd) < 0) ||
-	    (l->txn_fd >= 0 && fsync(l->txn_fd) < 0))
+	if ((l->index.fd >= 0 && syncfile(l->index.fd) < 0)
+	    || (l->time.fd >= 0 && syncfile(l->time.fd) < 0)
+	    || (l->txn_fd >= 0 && syncfile(l->txn_fd) < 0))
 		return log_fail(l, l->name, -1, "fsync");
 	return log_sync_dir(l);
 }

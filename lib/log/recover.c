@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include "base/syncfile.h"
 #include "log/internal.h"
 #include "log/scan.h"
 
@@ -90,8 +91,8 @@ static int empty_indexes(struct log *l)
 int log_sync_recovered(struct log *l)
 {
 	char path[LOG_PATH];
-	if (fdatasync(l->fd) < 0 || fsync(l->index.fd) < 0 || fsync(l->time.fd) < 0
-		|| (l->txn_fd >= 0 && fsync(l->txn_fd) < 0))
+	if (syncfile(l->fd) < 0 || syncfile(l->index.fd) < 0 || syncfile(l->time.fd) < 0
+		|| (l->txn_fd >= 0 && syncfile(l->txn_fd) < 0))
 		return log_fail(l, log_path(l, log_active(l)->base, "", path), -1, "fsync");
 	return 0;
 }

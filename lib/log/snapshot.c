@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/atomicfile.h"
+#include "base/syncfile.h"
 #include "log/internal.h"
 #include "log/snapfile.h"
 
@@ -25,7 +26,7 @@ int snapshot_write(struct log *l, bool sync)
 	int fd = openat(l->dirfd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	int r = fd < 0 ? -1 : log_write_all(fd, b.p, b.n, 0);
 	if (r == 0 && sync)
-		r = fsync(fd);
+		r = syncfile(fd);
 	if (r < 0) {
 		log_fail(l, path, -1, "write");
 		int saved = errno;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/syncfile.h"
 #include "log/internal.h"
 #include "log/lookup.h"
 #include "log/scan.h"
@@ -175,7 +176,7 @@ int log_truncate(struct log *l, int64_t to)
 		return -1;
 	if (log_rebuild_producers(l, to, l->now_ms) < 0)
 		return -1;
-	if (fsync(l->fd) < 0)
+	if (syncfile(l->fd) < 0)
 		return log_fail(l, log_path(l, log_active(l)->base, ".log", path), -1, "fsync");
 	if (log_sync_dir(l) < 0)
 		return -1;

@@ -1,0 +1,20 @@
+#include "base/syncfile.h"
+
+#include <errno.h>
+#include <unistd.h>
+
+static bool failed;
+
+int syncfile(int fd)
+{
+	if (!failed && fsync(fd) == 0)
+		return 0;
+	failed = true;
+	errno = EIO;
+	return -1;
+}
+
+bool syncfile_failed(void)
+{
+	return failed;
+}
