@@ -49,8 +49,8 @@ struct log *log_open(int dirfd, const char *name, const struct log_config *c,
 	const struct log_opening *o);
 void log_close(struct log *l);  /* trims preallocated index tails; no sync, no snapshot */
 int log_close_clean(struct log *l);  /* producer snapshot at log end, trim, fsync all; then close */
-/* What log_close_clean does before it syncs; l stays open. For an owner of many that stops: it syncs
- * the file system once for all, and appends nothing more. */
+/* What log_close_clean does before it syncs; l stays open. For an owner of many that stops: it
+ * syncs the file system once for all, and appends nothing more. */
 int log_finish(struct log *l);
 /* what failed last: "orders-0/00000000000000000000.log at 4711: bad crc" */
 const char *log_error(const struct log *l);
