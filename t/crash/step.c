@@ -1,7 +1,8 @@
 /* step N FILE PROGRAM ARG...: runs a program with all that it starts, and kills the process that is
  * about to make the Nth system call that changes files or writes (0: none is killed). FILE gets how
  * many such calls were begun, and the name of the last. Exit: the program's code; 137 when the kill
- * met the program itself or what it started; 100 usage, 111 cannot trace. */
+ * met the program itself or what it started; 100 usage, 111 cannot trace. SIGTERM goes to the
+ * program. */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/audit.h>
@@ -98,6 +99,13 @@ static void report(const char *file, long n, const char *name)
 		die("write the report");
 }
 
+static pid_t program;
+
+static void pass_on(int sig)
+{
+	kill(program, sig);
+}
+
 /* Turns until the program ends; its status. */
 static int trace(pid_t child, long at, long *n, const char **name, int *killed)
 {
@@ -155,6 +163,8 @@ int main(int argc, char **argv)
 	if (ptrace(PTRACE_SEIZE, child, 0, PTRACE_O_TRACESECCOMP | PTRACE_O_EXITKILL
 	           | PTRACE_O_TRACEFORK | PTRACE_O_TRACEVFORK | PTRACE_O_TRACECLONE) < 0)
 		die("trace");
+	program = child;
+	signal(SIGTERM, pass_on);
 	close(go[1]);
 	int status = trace(child, at, &n, &name, &killed);
 	report(argv[2], n, name);
