@@ -124,6 +124,9 @@ static void catch_signals(void)
 	if (pipe2(signals.fd, O_NONBLOCK | O_CLOEXEC) < 0 || !io_fd(signals.fd[0]))
 		die(111, "unable to make a pipe: %s", strerror(errno));
 	io_setcookie(signals.fd[0], &signals);
+	/* libowfat's list of descriptors to be closed begins as 0 and not as empty: its first wait
+	 * runs in a circle when it knows a descriptor 0, 16, 32 ... by then. */
+	io_waituntil2(0);
 	watch_read(signals.fd[0]);
 	signal(SIGPIPE, SIG_IGN);
 	sigaction(SIGTERM, &a, 0);
