@@ -116,8 +116,7 @@ int log_append(struct log *l, const struct batch *in, const void *bytes, int32_t
 		return -1;
 	if (ready(l) < 0 || producers_reserve(&l->producers, &b, &fresh) < 0)
 		return -1;
-	memcpy(head, bytes, sizeof head);
-	batch_place(head, b.base_offset, epoch);
+	batch_head(&b, head);    /* as it was checked: the caller's may lie in memory others write */
 	if (write_placed(l, head, (const uint8_t *)bytes + BATCH_HEADER,
 		(size_t)batch_bytes(&b) - BATCH_HEADER) < 0)
 		return cut_back(l, "write");

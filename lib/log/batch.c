@@ -47,15 +47,14 @@ void batch_place(void *p, int64_t base_offset, int32_t epoch)
 	put32((uint8_t *)p + 12, (uint32_t)epoch);
 }
 
-void batch_seal(struct batch *b, void *to, size_t records_bytes)
+void batch_head(const struct batch *b, void *to)
 {
 	uint8_t *p = to;
-	b->magic = 2;
-	b->length = (int32_t)(BATCH_HEADER - BATCH_OVERHEAD + records_bytes);
 	put64(p, (uint64_t)b->base_offset);
 	put32(p + 8, (uint32_t)b->length);
 	put32(p + 12, (uint32_t)b->epoch);
-	p[16] = 2;
+	p[16] = (uint8_t)b->magic;
+	put32(p + 17, b->crc);
 	put16(p + 21, (uint16_t)b->attributes);
 	put32(p + 23, (uint32_t)b->last_offset_delta);
 	put64(p + 27, (uint64_t)b->base_timestamp);
@@ -64,6 +63,14 @@ void batch_seal(struct batch *b, void *to, size_t records_bytes)
 	put16(p + 51, (uint16_t)b->producer_epoch);
 	put32(p + 53, (uint32_t)b->base_sequence);
 	put32(p + 57, (uint32_t)b->count);
+}
+
+void batch_seal(struct batch *b, void *to, size_t records_bytes)
+{
+	uint8_t *p = to;
+	b->magic = 2;
+	b->length = (int32_t)(BATCH_HEADER - BATCH_OVERHEAD + records_bytes);
+	batch_head(b, p);
 	b->crc = crc32c(0, p + CRC_FROM, BATCH_HEADER - CRC_FROM + records_bytes);
 	put32(p + 17, b->crc);
 }

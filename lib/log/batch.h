@@ -55,6 +55,8 @@ int batch_parse(struct batch *b, const void *p, size_t n);
 bool batch_crc_ok(const struct batch *b, const void *p);
 /* Assigns offset and leader epoch in place: bytes 0-7 and 12-15, which the CRC does not cover. */
 void batch_place(void *p, int64_t base_offset, int32_t epoch);
+/* Writes the header of *b, crc included. */
+void batch_head(const struct batch *b, void *p);
 /* Writes the header of *b at p and computes the CRC over it and the records after it; sets
  * b->length and b->crc. */
 void batch_seal(struct batch *b, void *p, size_t records_bytes);
