@@ -26,9 +26,11 @@ static void random_message(struct port_message *m, struct port_piece *pieces)
 		.kind = (enum port_kind)tap_random(3), .mute_ms = (uint32_t)tap_random(100000),
 		.slot = (uint32_t)tap_random(65536), .base = tap_random(1ULL << 53),
 		.offset = tap_random(1ULL << 53), .error = (uint16_t)tap_random(65536),
+		.arena_at = (uint32_t)tap_random(1ULL << 32), .arena_n = (uint32_t)tap_random(1ULL << 32),
 		.pieces = pieces, .pieces_n = (uint16_t)tap_random(64), .list = list,
 		.list_n = (uint16_t)tap_random(300),
 	};
+	m->arena = tap_random(2) && (m->type == PORT_TCALL || (m->type == PORT_THELLO && m->fd != -1));
 	m->name = random_span(name, sizeof name);
 	m->principal = m->name;
 	m->host = random_span(host, sizeof host);
@@ -70,13 +72,16 @@ static bool same(const struct port_message *a, const struct port_message *b)
 		return false;
 	switch (a->type) {
 	case PORT_THELLO:
-		return a->version == b->version && span_same(a->name, b->name) && a->fd == b->fd;
+		return a->version == b->version && span_same(a->name, b->name) && a->fd == b->fd &&
+		       a->arena == b->arena;
 	case PORT_RHELLO:
 		return a->version == b->version && a->generation == b->generation && a->fd == b->fd;
 	case PORT_TCALL:
 		return a->listener == b->listener && span_same(a->principal, b->principal) &&
 		       span_same(a->host, b->host) && a->deadline_ms == b->deadline_ms &&
-		       span_same(a->body, b->body);
+		       a->arena == b->arena &&
+		       (a->arena ? a->arena_at == b->arena_at && a->arena_n == b->arena_n
+		                 : span_same(a->body, b->body));
 	case PORT_RCALL: return same_pieces(a, b);
 	case PORT_RTAKEN:
 	case PORT_TWAKE: return list;

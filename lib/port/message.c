@@ -30,7 +30,7 @@ static size_t body_size(const struct port_message *m)
 	case PORT_RHELLO: return 2 + 8;
 	case PORT_TCALL:
 		return 1 + str8_size(m->principal) + str8_size(m->host) + 8 +
-		       (m->body.n > 0 ? (size_t)m->body.n : 0);
+		       (m->arena ? 8 : m->body.n > 0 ? (size_t)m->body.n : 0);
 	case PORT_RCALL: return 1 + 4 + 2 + pieces_size(m);
 	case PORT_RTAKEN:
 	case PORT_TWAKE: return 2 + 4 * (size_t)m->list_n;
@@ -95,7 +95,10 @@ static void put_body(struct buf *b, const struct port_message *m)
 		put_str8(b, m->principal);
 		put_str8(b, m->host);
 		buf_add64(b, m->deadline_ms);
-		if (m->body.n > 0)
+		if (m->arena) {
+			buf_add32(b, m->arena_at);
+			buf_add32(b, m->arena_n);
+		} else if (m->body.n > 0)
 			put_bytes(b, m->body.p, (size_t)m->body.n);
 		break;
 	case PORT_RCALL: put_pieces(b, m); break;
@@ -139,6 +142,14 @@ static int sane(const struct port_message *m)
 	return 1;
 }
 
+static uint8_t flags_of(const struct port_message *m)
+{
+	bool fd = (m->type == PORT_THELLO || m->type == PORT_RHELLO) && m->fd != -1;
+	if (m->arena && ((m->type == PORT_THELLO && fd) || m->type == PORT_TCALL))
+		return PORT_FLAG_ARENA;
+	return fd ? PORT_FLAG_FD : 0;
+}
+
 int port_pack(struct buf *b, const struct port_message *m)
 {
 	size_t n = sane(m) ? PORT_HEAD + body_size(m) : SIZE_MAX;
@@ -148,10 +159,9 @@ int port_pack(struct buf *b, const struct port_message *m)
 	}
 	if (buf_need(b, n) < 0)
 		return -1;
-	int fd = (m->type == PORT_THELLO || m->type == PORT_RHELLO) && m->fd != -1;
 	buf_add32(b, (uint32_t)(n - 4));
 	buf_add8(b, (uint8_t)m->type);
-	buf_add8(b, fd ? PORT_FLAG_FD : 0);
+	buf_add8(b, flags_of(m));
 	buf_add16(b, m->shard);
 	buf_add32(b, m->tag);
 	put_body(b, m);
@@ -247,7 +257,12 @@ static void take_body(struct reader *r, struct port_message *m, struct port_piec
 		m->principal = take_span(r, take8(r));
 		m->host = take_span(r, take8(r));
 		m->deadline_ms = take64(r);
-		m->body = take_span(r, r->n);
+		if (m->arena) {
+			m->arena_at = take32(r);
+			m->arena_n = take32(r);
+		} else {
+			m->body = take_span(r, r->n);
+		}
 		break;
 	case PORT_RCALL: take_rcall(r, m, pieces); break;
 	case PORT_RTAKEN:
@@ -273,6 +288,18 @@ static void take_body(struct reader *r, struct port_message *m, struct port_piec
 	}
 }
 
+static void take_flags(struct reader *r, struct port_message *m, uint8_t flags)
+{
+	bool hello = m->type == PORT_THELLO || m->type == PORT_RHELLO;
+	if (flags == PORT_FLAG_FD && hello)
+		m->fd = -2;
+	else if (flags == PORT_FLAG_ARENA && m->type == PORT_THELLO)
+		m->fd = -2;
+	else if (flags && !(flags == PORT_FLAG_ARENA && m->type == PORT_TCALL))
+		r->bad = 1;
+	m->arena = flags == PORT_FLAG_ARENA;
+}
+
 int port_unpack(struct port_message *m, const void *p, size_t n, struct port_piece *pieces)
 {
 	struct reader r = {p, n, 0};
@@ -283,10 +310,7 @@ int port_unpack(struct port_message *m, const void *p, size_t n, struct port_pie
 	m->type = type;
 	m->shard = take16(&r);
 	m->tag = take32(&r);
-	if (flags == PORT_FLAG_FD && (type == PORT_THELLO || type == PORT_RHELLO))
-		m->fd = -2;
-	else if (flags)
-		r.bad = 1;
+	take_flags(&r, m, flags);
 	if (n > PORT_MESSAGE_MAX || length != n - 4)
 		r.bad = 1;
 	if (!r.bad)

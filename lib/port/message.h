@@ -4,15 +4,18 @@
  *
  *     u32 length of what follows | u8 type | u8 flags | u16 shard | u32 tag | body
  *
- *     Thello  u16 version, str8 name                       [flag FD: the reader's sleep bitmap]
+ *     Thello  u16 version, str8 name          [flag FD: the reader's sleep bitmap; flag ARENA: the
+ *             arena in which its bodies lie]
  *     Rhello  u16 version, u64 generation                  [flag FD: the page, from its owner]
  *     Tcall   u8 listener, str8 principal, str8 host, u64 deadline_ms (CLOCK_MONOTONIC, 0 none),
- *             request: a Kafka request frame without its length, to the end of the message
+ *             request: a Kafka request frame without its length, to the end of the message;
+ *             flag ARENA: u32 offset, u32 length of the request in the caller's arena
  *     Rcall   u8 kind (0 bytes, 1 none, 2 close), u32 mute_ms, u16 pieces, pieces...
  *             piece: u8 0, u32 n, n bytes   or   u8 1 (or 2: a descriptor comes with it), u32 slot,
  *             u64 base, u32 generation, u64 offset, u32 n. Together the pieces are a Kafka
  *             response frame without its length
- *     Rtaken  u16 n, n x u32 tag          body bytes of these calls are no longer needed
+ *     Rtaken  u16 n, n x u32 tag          the bodies in the arena of these calls are no longer
+ *             needed; the answer to a call says the same of its own
  *     Tflush                              the caller lost interest in `tag`: no answer is wanted
  *     Twake   u16 n, n x u32 slot         published slots changed
  *     Tforget u32 slot, u64 base, u32 generation      that segment's descriptor: from an owner,
@@ -21,12 +24,13 @@
  *     Tswap   u32 slot, u32 generation, u16 n, n x u64 base      Rswap   u16 error
  *
  * str8 is u8 length and bytes. Numbers are never reused. Descriptors travel as SCM_RIGHTS beside
- * the bytes of a message that says it has one (flag FD, or piece kind 2), in order. A call is
+ * the bytes of a message that says it has one (a flag, or piece kind 2), in order. A call is
  * answered once with the same tag; the caller picks tags, takes none again before all others were
  * used, and may have many calls open.
  */
 #ifndef PORT_MESSAGE_H
 #define PORT_MESSAGE_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -39,8 +43,8 @@ enum port_type {
 	PORT_TSWAP = 11, PORT_RSWAP = 12,
 };
 enum {
-	PORT_HEAD = 12, PORT_VERSION = 1, PORT_FLAG_FD = 1, PORT_MESSAGE_MAX = 101 << 20,
-	PORT_PIECES_MAX = 4096,
+	PORT_HEAD = 12, PORT_VERSION = 1, PORT_FLAG_FD = 1, PORT_FLAG_ARENA = 2,
+	PORT_MESSAGE_MAX = 101 << 20, PORT_PIECES_MAX = 4096,
 };
 enum port_kind { PORT_BYTES, PORT_NONE, PORT_CLOSE };
 
@@ -58,13 +62,15 @@ struct port_message {
 	uint16_t shard;
 	uint32_t tag;
 	int fd;                           /* Thello, Rhello: as in a piece */
+	bool arena;                       /* Thello: fd is the arena; Tcall: the body lies there */
 	uint16_t version;                 /* Thello, Rhello */
 	uint64_t generation;              /* Rhello; Tforget, Tswap (low 32 bits) */
 	struct span name;                 /* Thello */
 	uint8_t listener;                 /* Tcall: enum wire_listener */
 	struct span principal, host;      /* Tcall */
 	uint64_t deadline_ms;             /* Tcall */
-	struct span body;                 /* Tcall: the request frame */
+	struct span body;                 /* Tcall: the request frame, inline, */
+	uint32_t arena_at, arena_n;       /* or in the arena: its offset and length, as claimed */
 	enum port_kind kind;              /* Rcall */
 	uint32_t mute_ms;                 /* Rcall: the gate reads nothing from that client so long */
 	struct port_piece *pieces;        /* Rcall; receiving: in storage of the connection, valid

@@ -45,6 +45,8 @@ static int print_call(const struct port_message *m, struct buf *b)
 		return -1;
 	if (m->deadline_ms && buf_addf(b, " deadline %" PRIu64, m->deadline_ms) < 0)
 		return -1;
+	if (m->arena)
+		return buf_addf(b, " [arena at %" PRIu32 " %" PRIu32 " bytes]", m->arena_at, m->arena_n);
 	if (print_request(m->body, b) < 0)
 		return -1;
 	return buf_addf(b, " %" PRId32 " bytes", m->body.n < 0 ? 0 : m->body.n);
@@ -88,7 +90,7 @@ int port_print(const struct port_message *m, struct buf *b)
 	switch (m->type) {
 	case PORT_THELLO:
 		return buf_addf(b, " version %u name ", m->version) < 0 || word(m->name, b) < 0 ||
-		       buf_addz(b, m->fd != -1 ? " fd" : "") < 0 ? -1 : 0;
+		       buf_addz(b, m->fd == -1 ? "" : m->arena ? " arena" : " fd") < 0 ? -1 : 0;
 	case PORT_RHELLO:
 		return buf_addf(b, " version %u generation %" PRIu64 "%s", m->version, m->generation,
 		                m->fd != -1 ? " fd" : "");

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "port/arena.h"
 #include "port/inside.h"
 
 enum { ACCEPT_TURN = 64, ACCEPT_PAUSE_MS = 100 };
@@ -31,6 +32,8 @@ struct link {                        /* one caller */
 	uint8_t name_n;
 	uint32_t place;
 	struct map calls;            /* tag → struct open_call: called and not yet answered */
+	const uint8_t *arena;        /* the caller's; NULL none */
+	struct buf taken;            /* u32 tags: their bodies there are no longer needed */
 };
 
 /* --- places ----------------------------------------------------------------------------------- */
@@ -91,6 +94,8 @@ static void link_free(struct handle *h)
 		free(v);
 	map_free(&k->calls);
 	line_close(&k->line);
+	port_arena_unmap(k->arena);
+	buf_free(&k->taken);
 	free(k);
 }
 
@@ -122,16 +127,29 @@ static int greet(struct port_loop *l, struct link *k, const struct port_message 
 	if (port_send(k->line.c, &r) < 0)
 		return -1;
 	line_touch(l, &k->line);
+	if (m->arena)
+		k->arena = port_arena_map(m->fd);    /* without it the first call there ends all */
 	if (k->service->hello)
-		k->service->hello(k->ctx, from(l, k, m->tag), name_of(k), m->fd);
-	else if (m->fd >= 0)
+		k->service->hello(k->ctx, from(l, k, m->tag), name_of(k), m->arena ? -1 : m->fd);
+	else if (m->fd >= 0 && !m->arena)
 		close(m->fd);
 	return 0;
 }
 
+/* The request; null when it is not where the caller says. */
+static struct span body_of(const struct link *k, const struct port_message *m)
+{
+	if (!m->arena)
+		return m->body;
+	if (!k->arena || m->arena_n > PORT_BODY_MAX || m->arena_at > PORT_ARENA - m->arena_n)
+		return SPAN_NULL;
+	return (struct span){(const char *)k->arena + m->arena_at, (int32_t)m->arena_n};
+}
+
 static int call(struct port_loop *l, struct link *k, const struct port_message *m)
 {
-	if (map_get(&k->calls, &m->tag, sizeof m->tag))
+	struct span body = body_of(k, m);
+	if (body.n < 0 || map_get(&k->calls, &m->tag, sizeof m->tag))
 		return -1;
 	struct open_call *o = malloc(sizeof *o);
 	if (!o)
@@ -143,10 +161,26 @@ static int call(struct port_loop *l, struct link *k, const struct port_message *
 	}
 	struct port_call c = {
 		.from = from(l, k, m->tag), .listener = m->listener, .principal = m->principal,
-		.host = m->host, .deadline_ms = (int64_t)m->deadline_ms, .body = m->body,
+		.host = m->host, .deadline_ms = (int64_t)m->deadline_ms, .body = body,
 		.caller = name_of(k),
 	};
 	k->service->call(k->ctx, &c);
+	if (m->arena && map_get(&k->calls, &m->tag, sizeof m->tag))
+		return buf_add32(&k->taken, m->tag);
+	return 0;
+}
+
+/* Bodies are taken when their handlers return, long before what is parked is answered. */
+static int say_taken(struct link *k)
+{
+	while (k->taken.n) {
+		size_t n = k->taken.n / 4 < UINT16_MAX ? k->taken.n / 4 : UINT16_MAX;
+		struct port_message m = {.type = PORT_RTAKEN, .fd = -1, .list = k->taken.p,
+		                         .list_n = (uint16_t)n};
+		if (port_send(k->line.c, &m) < 0)
+			return -1;
+		buf_take(&k->taken, 4 * n);
+	}
 	return 0;
 }
 
@@ -205,9 +239,10 @@ static void link_ready(struct port_loop *l, struct handle *h, uint32_t events)
 		if (r < 0)
 			refuse(&m);
 	}
-	if (r < 0)
+	bool taken = k->taken.n;
+	if (r < 0 || say_taken(k) < 0)
 		link_broken(l, &k->line);
-	else if (events & EPOLLOUT)
+	else if (taken || events & EPOLLOUT)
 		line_touch(l, &k->line);
 }
 
