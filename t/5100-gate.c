@@ -204,6 +204,45 @@ static void test_large(void)
 	free(body);
 }
 
+/* Sizes about the limits between inline, a chunk, a run of chunks and inline again; sent in two
+ * parts, with others in between. */
+static void test_bodies(void)
+{
+	static const size_t sizes[] = {100, 4 << 10, 64 << 10, 192 << 10, 256 << 10, 1 << 20, 3 << 19};
+	enum { CLIENTS = 4, MOST = 4 << 19, ROUNDS = 60 };
+	size_t head = strlen("logappend User:ANONYMOUS /127.0.0.1 "), n[CLIENTS];
+	uint8_t *body = malloc(MOST + CLIENTS);
+	struct buf b[CLIENTS] = {0};
+	int fd[CLIENTS], bad = 0;
+	uint32_t c;
+	for (size_t i = 0; i < MOST + CLIENTS; i++)
+		body[i] = (uint8_t)tap_random(256);
+	for (int k = 0; k < CLIENTS; k++)
+		fd[k] = dial(port);
+	for (int i = 0; i < ROUNDS; i++) {
+		size_t cut[CLIENTS];
+		for (int k = 0; k < CLIENTS; k++) {
+			n[k] = sizes[tap_random(7)] - 30 + tap_random(60);
+			b[k].n = 0;
+			add_request(&b[k], PRODUCE, (uint32_t)i, "echo", body + k, n[k]);
+			send_all(fd[k], b[k].p, cut[k] = tap_random(b[k].n));
+		}
+		for (int k = 0; k < CLIENTS; k++)
+			send_all(fd[k], b[k].p + cut[k], b[k].n - cut[k]);
+		for (int k = 0; k < CLIENTS; k++) {
+			ssize_t r = next_answer(fd[k], &c);
+			bad += r != (ssize_t)(n[k] + head) || c != (uint32_t)i ||
+			       memcmp(got + head, body + k, n[k]);
+		}
+	}
+	is_int(bad, 0, "240 bodies of all sizes come as they were sent");
+	for (int k = 0; k < CLIENTS; k++) {
+		close(fd[k]);
+		buf_free(&b[k]);
+	}
+	free(body);
+}
+
 static void test_owner_dies(void)
 {
 	int fd = dial(port), reader = dial(port), both = dial(port);
@@ -301,8 +340,10 @@ int main(void)
 	test_kinds();
 	test_files();
 	test_large();
+	test_bodies();
 	test_owner_dies();
 	test_owner_away();
+	test_bodies();
 	test_stop();
 	stop(metaserve, SIGKILL);
 	stop(logappend, SIGKILL);

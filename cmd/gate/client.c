@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "gate.h"
+#include "port/arena.h"
 
 enum {
 	READ_MAX = 1 << 20,       /* at once, into a frame that has grown so far */
@@ -128,6 +129,8 @@ void client_close(struct client *c, const char *why)
 	c->first = c->last = 0;
 	output_free(&c->out);
 	buf_free(&c->in);
+	if (c->large)
+		body_leave(c->large);
 	owner_unblock(c);
 	heap_del(&gate.timers, &c->timer.node);
 	io_close(c->fd);
@@ -180,15 +183,22 @@ static bool request(struct client *c, const uint8_t *frame, uint32_t n)
 		owner_block(r.owner, c);
 		return false;
 	}
+	bool large = owner_has_arena(r.owner) && body_is_large(n);
+	if (large && !(frame = body_place(frame, n))) {
+		owner_block(r.owner, c);
+		return false;
+	}
 	if (call_start(c, &r, frame, n) < 0)
 		client_close(c, strerror(errno));
+	if (large)
+		body_leave(frame);
 	return true;
 }
 
 static bool may_go_on(const struct client *c)
 {
 	return !gate.draining && !c->out.first && !c->muted_until && !c->blocked &&
-	       c->in_flight < IN_FLIGHT;
+	       c->in_flight < IN_FLIGHT && c->in_arena < ARENA_SHARE;
 }
 
 static const char *what_is_it(const uint8_t *p)
@@ -239,6 +249,13 @@ static int drop_used(struct buf *b, size_t used)
 
 static void frames_kept(struct client *c)
 {
+	if (c->large) {
+		if (c->large_n < c->large_size || !frames(c, c->large, c->large_n))
+			return;
+		body_leave(c->large);
+		c->large = 0;
+		return;
+	}
 	size_t used = frames(c, c->in.p, c->in.n);
 	if (!c->dead && used && drop_used(&c->in, used) < 0)
 		client_close(c, strerror(errno));
@@ -265,18 +282,76 @@ static ssize_t read_more(struct client *c)
 	return n;
 }
 
-/* Most reads bring whole requests: they are handled where they are, and an idle client holds no
- * memory. */
-static ssize_t read_first(struct client *c)
+/* Bytes of the frame under way that are still to come. */
+static size_t missing(const struct client *c)
+{
+	size_t whole = c->in.n < 4 ? 0 : 4 + (size_t)get32(c->in.p);
+	return whole > c->in.n ? whole - c->in.n : 0;
+}
+
+static int keep_rest(struct client *c, const uint8_t *p, size_t n)
+{
+	if (c->in.cap > 4 * n)
+		buf_free(&c->in);
+	c->in.n = 0;
+	return buf_add(&c->in, p, n);
+}
+
+/* Most reads bring whole requests, or the rest of one: they are handled where they are, which is in
+ * the arena while it has room, and an idle client holds no memory. */
+static ssize_t read_shared(struct client *c)
 {
 	static uint8_t shared[READ];
-	ssize_t n = read(c->fd, shared, sizeof shared);
+	size_t before = c->in.n, more = READ + missing(c);
+	uint8_t *p = body_room(before + more);
+	if (!p && before)
+		return read_more(c);
+	if (!p)
+		p = shared;
+	ssize_t n = read(c->fd, p + before, more);
 	if (n <= 0)
 		return n;
-	size_t used = frames(c, shared, (size_t)n);
-	if (!c->dead && buf_add(&c->in, shared + used, (size_t)n - used) < 0)
+	if (before)
+		memcpy(p, c->in.p, before);
+	size_t all = before + (size_t)n, used = frames(c, p, all);
+	if (!c->dead && keep_rest(c, p + used, all - used) < 0)
 		return -1;
 	return n;
+}
+
+static ssize_t read_large(struct client *c)
+{
+	ssize_t n = read(c->fd, c->large + c->large_n, c->large_size - c->large_n);
+	if (n > 0) {
+		c->large_n += (uint32_t)n;
+		frames_kept(c);
+	}
+	return n;
+}
+
+/* A frame that leaves no room to read beside it gets chunks of its own, once some of it is here. */
+static void begin_large(struct client *c)
+{
+	size_t whole = c->in.n + missing(c);
+	if (c->stuck || c->in.n < READ / 2 || whole <= PORT_CHUNK - READ || !body_is_large(whole - 4))
+		return;
+	struct route r = route_frame(c->listener, c->in.p + 4, c->in.n - 4);
+	c->large = r.owner && owner_has_arena(r.owner) ? body_large(whole) : 0;
+	if (!c->large)
+		return;
+	memcpy(c->large, c->in.p, c->in.n);
+	c->large_n = (uint32_t)c->in.n;
+	c->large_size = (uint32_t)whole;
+	buf_free(&c->in);
+}
+
+static ssize_t read_some(struct client *c)
+{
+	if (!c->large)
+		begin_large(c);
+	if (c->large)
+		return read_large(c);
+	return c->stuck || c->in.n > READ ? read_more(c) : read_shared(c);
 }
 
 /* A little is read even when a request waits: to see that its client went away, and because to ask
@@ -284,7 +359,7 @@ static ssize_t read_first(struct client *c)
 static void want_read(struct client *c)
 {
 	bool want = !c->closing && !c->ended && !c->muted_until && !gate.draining &&
-	            (!c->stuck || c->in.n < READ / 2);
+	            (!c->stuck || (!c->large && c->in.n < READ / 2));
 	if (want == c->reading)
 		return;
 	c->reading = want;
@@ -298,7 +373,7 @@ void client_readable(struct client *c)
 {
 	if (!c->reading)
 		return;
-	ssize_t n = c->in.n ? read_more(c) : read_first(c);
+	ssize_t n = read_some(c);
 	if (c->dead)
 		return;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -411,6 +486,18 @@ void clients_turn(void)
 		struct client *c = dirty;
 		dirty = c->dirty_next;
 		client_turn(c);
+	}
+}
+
+void clients_leave_arena(void)
+{
+	for (struct client *c = gate.clients; c; c = c->next) {
+		c->in_arena = 0;
+		if (!c->large)
+			continue;
+		c->doomed |= buf_add(&c->in, c->large, c->large_n) < 0;
+		c->large = 0;
+		client_dirty(c);
 	}
 }
 

@@ -1,7 +1,8 @@
 /* gate's parts: clients over TCP, owners behind UNIX sockets, and the calls that tie them.
  *
  * gate.c the loop, listen.c TCP sockets, client.c frames and order, route.c who answers,
- * owner.c ports, file.c descriptors of segments, output.c bytes on their way to a client.
+ * owner.c ports, body.c large requests on their way in, file.c descriptors of segments, output.c
+ * bytes on their way to a client.
  */
 #ifndef GATE_H
 #define GATE_H
@@ -31,6 +32,7 @@ enum {
 	DRAIN_MS = 2000,
 	READ = 64 << 10,
 	TRIES = 3,                 /* of a request that may be sent again */
+	ARENA_SHARE = 4 << 20,     /* bytes that calls of one connection may hold there */
 	OWNER_FULL = 16 << 20,     /* unsent bytes at an owner above which requests wait */
 };
 
@@ -96,6 +98,23 @@ void output_free(struct output *o);
 enum written { WRITTEN, FULL, SHARE_USED, FAILED };
 enum written output_write(struct output *o, int fd, bool *progress);
 
+/* --- body.c ----------------------------------------------------------------------------------- */
+
+int body_open(void);                          /* a new arena: its descriptor, borrowed; -1 */
+void body_close(void);
+/* Where n bytes may be read to or copied; it is held by nobody. NULL: the arena is full, or n is
+ * more than a chunk. */
+uint8_t *body_room(size_t n);
+/* Chunks for one frame of n bytes, held until body_leave; NULL. */
+uint8_t *body_large(size_t n);
+bool body_is_large(size_t n);                 /* there is an arena, and such a body belongs there */
+/* The bytes in the arena: where they are, or copied there; held until body_leave. NULL: full. */
+const uint8_t *body_place(const uint8_t *p, size_t n);
+void body_leave(const uint8_t *p);
+/* A call whose body lies there: names the place instead, and holds it until body_taken. -1. */
+int body_hold(struct port_message *m);
+uint32_t body_taken(uint32_t tag);            /* the bytes that were held, 0 none */
+
 /* --- client.c --------------------------------------------------------------------------------- */
 
 struct call {
@@ -124,6 +143,9 @@ struct client {
 	uint8_t in_flight;
 	char host[48];
 	struct buf in;
+	uint8_t *large;                               /* else: a frame under way in the arena */
+	uint32_t large_n, large_size;
+	uint32_t in_arena;                            /* bytes of its calls that are not taken */
 	struct call *first, *last;
 	struct output out;
 	int64_t active_ms, progress_ms, muted_until, waiting_since;    /* 0: not so */
@@ -139,6 +161,7 @@ void client_dirty(struct client *c);          /* look at it at the end of the tu
 void client_answered(struct call *k, struct holder *h, const struct port_message *m);
 void client_waits(struct client *c);          /* for an owner, from now on */
 void client_close(struct client *c, const char *why);
+void clients_leave_arena(void);               /* it is about to be closed */
 void clients_turn(void);                      /* end of turn: write, and go on with what waited */
 void clients_drain(void);                     /* take nothing new */
 bool clients_pending(void);                   /* clients_turn has work */
@@ -159,6 +182,7 @@ void owners_start(void);
 struct owner *owner_named(const char *name);
 bool owner_ready(const struct owner *o);      /* up, and its queue has room */
 bool owner_is_up(const struct owner *o);
+bool owner_has_arena(const struct owner *o);
 void owner_block(struct owner *o, struct client *c);
 void owner_unblock(struct client *c);
 int owner_call(struct call *k, const void *frame, size_t n);

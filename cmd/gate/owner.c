@@ -5,10 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "gate.h"
 
-enum { RETRY_FIRST_MS = 1, RETRY_MAX_MS = 100, OWNERS_MAX = 16 };
+enum { RETRY_FIRST_MS = 1, RETRY_MAX_MS = 100, OWNERS_MAX = 16, PRODUCE = 0 };
 
 struct owner {
 	enum thing thing;
@@ -17,6 +18,7 @@ struct owner {
 	struct port_connection *c;    /* NULL: not connected */
 	bool up;                      /* greeted */
 	bool dirty, writing;
+	bool wants_arena, arena;      /* arena: it was handed over */
 	int retry_ms;
 	struct timer retry;
 	uint32_t next_tag;
@@ -68,7 +70,29 @@ static int call_send(struct owner *o, struct call *k, const void *frame, size_t 
 		.body = {frame, (int32_t)n},
 	};
 	owner_dirty(o);
-	return port_send(o->c, &m);
+	if (!o->arena || !body_is_large(n))
+		return port_send(o->c, &m);
+	if (body_hold(&m) < 0)
+		return -1;
+	if (port_send(o->c, &m) < 0) {
+		body_taken(k->tag);
+		return -1;
+	}
+	k->client->in_arena += m.arena_n;
+	return 0;
+}
+
+static void taken(struct owner *o, uint32_t tag)
+{
+	uint32_t n = o->arena ? body_taken(tag) : 0;
+	struct call *k = n ? map_get(&o->calls, &tag, sizeof tag) : 0;
+	if (n)
+		owner_dirty(o);    /* others may wait for room */
+	if (!k)
+		return;
+	k->client->in_arena -= n;
+	if (k->client->stuck)
+		client_dirty(k->client);
 }
 
 int owner_call(struct call *k, const void *frame, size_t n)
@@ -126,6 +150,11 @@ bool owner_is_up(const struct owner *o)
 	return o->up;
 }
 
+bool owner_has_arena(const struct owner *o)
+{
+	return o->arena;
+}
+
 bool owner_ready(const struct owner *o)
 {
 	return o->up && port_queued_bytes(o->c) < OWNER_FULL;
@@ -178,6 +207,11 @@ static void lost(struct owner *o)
 	io_close(port_connection_leave(o->c));
 	o->c = 0;
 	file_forget_all(&o->holder);
+	if (o->arena) {
+		o->arena = false;
+		clients_leave_arena();
+		body_close();
+	}
 	for (struct call *k = o->first; k; k = k->owner_next) {
 		k->waiting = true;
 		k->client->doomed |= !k->frame_n || ++k->tries == TRIES;
@@ -200,6 +234,9 @@ static void try_connect(void *arg)
 		return;
 	}
 	o->c = port_connection_new(fd);
+	if (o->wants_arena)
+		m.fd = body_open();    /* without one all bodies go inline */
+	o->arena = m.arena = m.fd >= 0;
 	if (!o->c || !io_fd_flags(fd, IO_FD_NONBLOCK | IO_FD_CANWRITE) || port_send(o->c, &m) < 0)
 		die(111, "unable to connect to %s: %s", o->path, strerror(errno));
 	io_setcookie(fd, o);
@@ -226,6 +263,7 @@ static int greeted(struct owner *o)
 
 static void answered(struct owner *o, const struct port_message *m)
 {
+	taken(o, m->tag);
 	struct call *k = map_get(&o->calls, &m->tag, sizeof m->tag);
 	if (k && !k->waiting)
 		client_answered(k, &o->holder, m);
@@ -238,14 +276,17 @@ static int message(struct owner *o, const struct port_message *m)
 	switch (m->type) {
 	case PORT_RHELLO:
 		if (m->fd >= 0)
-			io_close(m->fd);    /* the page: not read here */
+			close(m->fd);    /* the page: not read here, and nothing that libowfat knows */
 		return greeted(o);
 	case PORT_RCALL: answered(o, m); return 0;
 	case PORT_TFORGET:
 		file_forget(&o->holder, m->slot, (uint32_t)m->generation, m->base);
 		return 0;
-	case PORT_TWAKE:
-	case PORT_RTAKEN: return 0;
+	case PORT_RTAKEN:
+		for (unsigned i = 0; i < m->list_n; i++)
+			taken(o, get32(m->list + 4 * i));
+		return 0;
+	case PORT_TWAKE: return 0;
 	default: return -1;
 	}
 }
@@ -311,6 +352,7 @@ static void owner_add(const char *name)
 		die(111, "more than %d owners in the API table", OWNERS_MAX);
 	struct owner *o = &owners[owners_n++];
 	*o = (struct owner){.thing = OWNER, .name = name, .retry_ms = RETRY_FIRST_MS};
+	o->wants_arena = !strcmp(name, wire_api(PRODUCE)->owner[WIRE_BROKER]);
 	snprintf(o->path, sizeof o->path, "run/%s", name);
 	o->holder.owner = o;
 	o->retry.fn = try_connect;
