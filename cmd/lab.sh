@@ -29,9 +29,21 @@ reaped() { # until the parents know that $pids are dead, so that lab up does not
 		while kill -0 "$pid" 2>/dev/null && [ $SECONDS -lt $deadline ]; do sleep 0.002; done
 	done
 }
+vacant() { # nobody else listens where node $1 will: SO_REUSEPORT would share the port with him
+	local listener listeners host
+	IFS=, read -ra listeners <"$dir/$1/env/listeners"
+	for listener in "${listeners[@]}"; do
+		listener=${listener#*://}
+		host=${listener%:*} host=${host#[} host=${host%]}
+		! (: <>"/dev/tcp/${host:-127.0.0.1}/${listener##*:}") 2>/dev/null ||
+			[ -n "$("$dir/$1/svc/pids" "$dir/$1")" ] || # orphans of its own, which the start ends
+			die 111 "$listener: another program listens there"
+	done
+}
 launch() {
 	local chain=()
 	[ ! -s "$dir/prefix" ] || read -ra chain <"$dir/prefix"
+	[ ${#chain[@]} != 0 ] || vacant "$1" # a prefix may give it a network of its own
 	NODE=$1 setsid "${chain[@]}" "$dir/$1/svc/start" "$dir/$1" </dev/null \
 		>"$dir/$1/logs/start" 2>&1 &
 	starter=$!

@@ -21,6 +21,9 @@ ok 'records go in' put < <(seq 100)
 is 'a node that runs is left alone by start' "$(lab start -d "$lab" | tail -n 1)" \
 	"ready $ODRADEK_BROKERS"
 
+exits 'a port that is taken is not shared' 111 lab start -d "$tmp/other" -p "$port"
+like 'it says so' "$(cat "$tmp/.out")" "$ODRADEK_BROKERS: another program listens there"
+
 for name in gate logappend logsync logserve metaserve elect txncoord s6-svscan s6-log:gate \
 	s6-supervise:logappend s6-supervise:logappend/log; do
 	like "pids names $name" "$(field "$name")" '^[0-9]+$'
