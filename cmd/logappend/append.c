@@ -37,7 +37,7 @@ static struct span keep(struct part *a, const char *message)
 
 static void refuse(struct part *a, const struct log_verdict *v)
 {
-	if (v->error == WIRE_MESSAGE_TOO_LARGE || v->error == WIRE_CORRUPT_MESSAGE)
+	if (v->malformed || v->error == WIRE_MESSAGE_TOO_LARGE || v->error == WIRE_CORRUPT_MESSAGE)
 		part_fail(a, v->error, NULL);
 	else
 		fail_here(a, v->error, NULL);

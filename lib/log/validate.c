@@ -31,9 +31,12 @@ static void fail_record(struct log_verdict *v, int error, int32_t index, const c
 static void check_frame(const void *records, size_t n, struct batch *b, struct log_verdict *v)
 {
 	const uint8_t *p = records;
+	v->malformed = true;
 	if (n < BATCH_HEADER) {
 		fail(v, INVALID_RECORD, "Produce requests must have exactly one record batch per partition");
-	} else if (p[16] != 2) {
+	} else if (p[16] > 2) {
+		fail(v, CORRUPT_MESSAGE, "Record batch of an unknown magic");
+	} else if (p[16] < 2) {
 		fail(v, INVALID_RECORD,
 			"Produce requests are only allowed to contain record batches with magic version 2");
 	} else if (batch_parse(b, p, n) < 0) {
@@ -43,17 +46,28 @@ static void check_frame(const void *records, size_t n, struct batch *b, struct l
 	} else if (batch_bytes(b) < (int64_t)n) {
 		fail(v, INVALID_RECORD,
 			"Produce requests are only allowed to contain exactly one record batch per partition");
+	} else {
+		v->malformed = false;
 	}
 }
 
-/* LogValidator.validateBatch for AppendOrigin.CLIENT, and the base offset of
- * UnifiedLog.analyzeAndValidateRecords. */
+/* UnifiedLog.analyzeAndValidateRecords. */
+static void check_whole(const void *records, const struct log_rules *r, const struct batch *b,
+	struct log_verdict *v)
+{
+	if (!r->coordinator && b->base_offset != 0)
+		fail(v, INVALID_RECORD, "The base offset of the record batch should be 0");
+	else if (batch_bytes(b) > r->max_message_bytes)
+		fail(v, MESSAGE_TOO_LARGE, "The record batch is larger than the maximum configured size");
+	else if (!batch_crc_ok(b, records))
+		fail(v, CORRUPT_MESSAGE, "Record is corrupt: its CRC is wrong");
+}
+
+/* LogValidator.validateBatch for AppendOrigin.CLIENT. */
 static void check_client(const struct batch *b, struct log_verdict *v)
 {
 	int64_t span = (int64_t)b->last_offset_delta + 1;
-	if (b->base_offset != 0)
-		fail(v, INVALID_RECORD, "The base offset of the record batch should be 0");
-	else if (span <= 0)
+	if (span <= 0)
 		fail(v, INVALID_RECORD, "Batch has an invalid offset range");
 	else if (b->count <= 0)
 		fail(v, INVALID_RECORD, "Invalid reported count for record batch");
@@ -152,12 +166,10 @@ void log_validate(const void *records, size_t n, const struct log_rules *r, int6
 {
 	*v = (struct log_verdict){0};
 	check_frame(records, n, b, v);
+	if (!v->error)
+		check_whole(records, r, b, v);
 	if (!v->error && !r->coordinator)
 		check_client(b, v);
-	if (!v->error && batch_bytes(b) > r->max_message_bytes)
-		fail(v, MESSAGE_TOO_LARGE, "The record batch is larger than the maximum configured size");
-	if (!v->error && !batch_crc_ok(b, records))
-		fail(v, CORRUPT_MESSAGE, "Record is corrupt: its CRC is wrong");
 	if (v->error)
 		return;
 	bool control = b->attributes & BATCH_CONTROL;

@@ -24,6 +24,7 @@ struct log_record_error {
 struct log_verdict {
 	int error;                     /* Kafka error code; 0 good */
 	const char *message;           /* static, or NULL */
+	bool malformed;                /* the error is the request's: no log needs to be asked */
 	/* compressed and a rule must see inside, or another codec is wanted: pass through recode */
 	bool recode;
 	bool restamp;                  /* log-append time: log_restamp before the append */
