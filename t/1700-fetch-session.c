@@ -116,7 +116,7 @@ static void close_and_replace(void)
 	is_int(fetch_sessions_count(c), 1, "one is left");
 	is_int(run(c, ask((int32_t)b, -1, 0, 2, 0, true), 13, 0, &said), 0, "epoch -1 closes it");
 	is_int(fetch_sessions_count(c), 0, "none is left");
-	is_int(run(c, ask(0, 0, 0, 0, 0, true), 13, 0, &said), 0, "no partitions, no session");
+	ok(run(c, ask(0, 0, 0, 0, 0, true), 13, 0, &said) > 0, "a session can begin empty");
 	fetch_sessions_free(c);
 }
 

@@ -256,7 +256,7 @@ int fetch_end(struct fetch_sessions *c, struct fetch_set *s, enum fetch_kind kin
 	*session_id = kind == FETCH_INCREMENTAL ? s->id : 0;
 	if (kind == FETCH_INCREMENTAL && s->epoch != next_epoch(request_epoch))
 		return WIRE_INVALID_FETCH_SESSION_EPOCH;
-	if (kind != FETCH_FULL || !s->first || s->parts.n > FETCH_PARTS_MAX ||
+	if (kind != FETCH_FULL || s->parts.n > FETCH_PARTS_MAX ||
 	    !make_room(c, s->parts.n, now_ms) || new_id(c, &s->id))
 		return 0;
 	if (map_put(&c->by_id, &s->id, sizeof s->id, s))
