@@ -17,7 +17,7 @@ static int check(const struct meta_topic *t, const ask *in, struct partition **f
 		return WIRE_NOT_LEADER_OR_FOLLOWER;
 	if (!p->log)
 		return WIRE_KAFKA_STORAGE_ERROR;
-	if (in->current_leader_epoch >= 0 && in->current_leader_epoch < p->step.epoch)
+	if (in->current_leader_epoch != -1 && in->current_leader_epoch < p->step.epoch)
 		return WIRE_FENCED_LEADER_EPOCH;
 	if (in->current_leader_epoch > p->step.epoch)
 		return WIRE_UNKNOWN_LEADER_EPOCH;

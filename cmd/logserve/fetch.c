@@ -48,6 +48,9 @@ static void read_part(struct fetch *f, struct result *r, int64_t max_bytes, bool
 	int error = resolve(f, r);
 	r->aborted_n = -1;
 	if (error) {
+		/* what is not known has none; what cannot be read has no list of them */
+		if (error == WIRE_UNKNOWN_TOPIC_OR_PARTITION || error == WIRE_UNKNOWN_TOPIC_ID)
+			r->aborted_n = 0;
 		fail(r, error);
 		return;
 	}

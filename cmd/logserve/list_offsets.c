@@ -12,7 +12,7 @@
 
 enum {
 	LATEST = -1, EARLIEST = -2, MAX_TIMESTAMP = -3, EARLIEST_LOCAL = -4, LATEST_TIERED = -5,
-	CONSUMER = -1, DEBUGGER = -2, EPOCH_VERSION = 4, OFFSET_NOT_AVAILABLE_VERSION = 5,
+	CONSUMER = -1, DEBUGGER = -2, NO_EPOCH = -1, EPOCH_VERSION = 4, OFFSET_NOT_AVAILABLE_VERSION = 5,
 	BATCH_MAX = 256 << 20,
 };
 
@@ -180,6 +180,8 @@ static int look_up(struct listing *l, struct span topic, const asked *q, answer 
 	int error = resolve(l, topic, q->partition_index, &p, &slot);
 	if (!error)
 		error = fetch_check(&slot, q->current_leader_epoch, l->replica_id != DEBUGGER);
+	if (!error && q->current_leader_epoch < NO_EPOCH)
+		error = WIRE_FENCED_LEADER_EPOCH;
 	if (error)
 		return error;
 	switch (q->timestamp) {
@@ -190,7 +192,8 @@ static int look_up(struct listing *l, struct span topic, const asked *q, answer 
 		return WIRE_NONE;
 	case EARLIEST:
 	case EARLIEST_LOCAL:
-		set(l, a, slot.log_start, -1, log_reader_epoch_of(p->reader, slot.log_start));
+		set(l, a, slot.log_start, -1, slot.log_start >= slot.epoch_start ? slot.epoch
+		    : log_reader_epoch_of(p->reader, slot.log_start));
 		return WIRE_NONE;
 	case LATEST_TIERED:
 		return WIRE_NONE;        /* nothing is tiered: -1 */
