@@ -76,6 +76,8 @@ void describe_producers(const struct port_call *c, const struct wire_request *r)
 			v[k].error_code = (int16_t)error;
 			if (!error)
 				fill(q, p, &v[k]);
+			else if (!t)
+				v[k].error_message = span_of("There is no such topic.");
 		}
 	}
 	request_release(q);

@@ -92,7 +92,6 @@ static int describe_topic(struct request *r, const struct describe_configs_reque
 	}
 	if (!t) {
 		out->error_code = WIRE_UNKNOWN_TOPIC_OR_PARTITION;
-		out->error_message = SPAN_NULL;
 		return 0;
 	}
 	out->configs = request_take(r, (size_t)n, sizeof *out->configs);
@@ -169,7 +168,7 @@ static bool is_self(const struct request *r, struct span name, answer_resource *
 	out->error_code = WIRE_INVALID_REQUEST;
 	if (name.n <= 0)
 		out->error_message = span_of("Broker id must not be empty");
-	else if (*end || name.n >= (int32_t)sizeof text)
+	else if (*end || name.n >= (int32_t)sizeof text || name.p[0] == ' ')
 		out->error_message = span_of("Broker id must be an integer");
 	else if (id != r->server->node.id)
 		out->error_message = span_of("Unexpected broker id: a broker describes only itself");
@@ -191,7 +190,7 @@ static int describe(struct request *r, const struct describe_configs_request *in
 	wire_init(&wire_describe_configs_response_describe_configs_result, out);
 	out->resource_type = what->resource_type;
 	out->resource_name = what->resource_name;
-	out->error_message = SPAN_NULL;
+	out->error_message = span_of("");   /* Kafka's has words of no error, too */
 	switch (what->resource_type) {
 	case TOPIC:
 		return describe_topic(r, in, what, out);
