@@ -226,7 +226,7 @@ apache_start() {
 	kafka_exec=exec kafka_java libs INFO 512M kafka.Kafka "$dir/server.properties" \
 		>"$dir/out" 2>&1 </dev/null &
 	echo $! >"$dir/pid"
-	until_ok 60 apache_settled "$dir"
+	until_ok 180 apache_settled "$dir"
 	grep -q 'Kafka Server started' "$dir/out" && return 0
 	diag "$(tail -n 20 "$dir/out")"
 	return 1
