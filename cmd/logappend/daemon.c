@@ -96,6 +96,7 @@ static void check_syncs(void)
 
 static void on_turn(void *ctx)
 {
+	partitions_make_some();
 	check_syncs();
 	flush_turn();
 	partitions_publish();

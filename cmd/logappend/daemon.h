@@ -29,7 +29,9 @@ struct partition {
 	} key;
 	char *name;                     /* TOPIC-PARTITION, the directory */
 	char *topic;
-	struct log *log;                /* NULL: offline */
+	struct log *log;                /* NULL: offline, or unmade */
+	struct partition **unmade;      /* where making.c has it in its queue; NULL: it is made */
+	struct partition *next_unmade;
 	struct replica step;
 	uint32_t slot, layout_base;     /* published layout: layout_base + log_layout */
 	uint32_t layout;                /* as published last */
@@ -76,6 +78,7 @@ void say(const char *a, const char *b, const char *c);  /* one warning line; eac
 
 /* --- partitions.c --- */
 struct partition *partition_get(const struct uuid *topic_id, int32_t index);   /* NULL: not here */
+struct partition *partition_known(const struct uuid *topic_id, int32_t index); /* maybe unmade */
 struct partition *partition_open(const struct meta_topic *t, int32_t index);   /* NULL: no slot */
 void partition_role(struct partition *p, const struct meta_partition *m);      /* lead or follow */
 void partition_delete(struct partition *p);             /* its topic is gone */
@@ -87,11 +90,17 @@ void partition_written(struct partition *p);            /* log end moved */
 void partition_watch(struct partition *p);              /* something was parked: arm the timer */
 void partitions_publish(void);                          /* end of turn: slots, wakes, acks */
 
+/* --- making.c --- */
+void partition_make_later(struct partition *p);         /* it has no directory yet */
+void partition_make(struct partition *p);               /* now */
+void partition_make_never(struct partition *p);
+void partitions_make_some(void);                        /* end of turn */
+
 /* --- metadata.c, strays.c, configs.c --- */
 void metadata_start(void);
 void partition_configure(struct partition *p);
 void strays_put_away(void);                             /* what the metadata does not know */
-void stray_check(struct partition *p);                  /* its directory is another topic's */
+bool stray_check(struct partition *p);                  /* was another topic's: put away */
 void deleted_later(const char *renamed, int64_t delay_ms);   /* remove this directory then */
 void deleted_find(void);                                /* those that an earlier run left */
 

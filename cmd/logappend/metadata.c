@@ -78,7 +78,7 @@ static bool is_here(const struct meta_partition *m)
 
 static void settle(const struct meta_topic *t, const struct meta_partition *m)
 {
-	struct partition *p = partition_get(&t->id, m->id);
+	struct partition *p = partition_known(&t->id, m->id);
 	if (!is_here(m)) {
 		if (p)
 			partition_delete(p);
@@ -129,7 +129,7 @@ static void configure_topic(struct meta_image *image, struct span name)
 {
 	const struct meta_topic *t = meta_topic_named(image, name);
 	for (int32_t i = 0; t && i < t->partitions_n; i++) {
-		struct partition *p = partition_get(&t->id, t->partitions[i].id);
+		struct partition *p = partition_known(&t->id, t->partitions[i].id);
 		if (p)
 			partition_configure(p);
 	}
@@ -176,7 +176,7 @@ static void free_slots(void)
 	struct page_slot s;
 	struct page_entry e;
 	for (uint32_t i = 0; i < node.page.head->used; i++)
-		if (page_read(&node.page, i, &s, &e) && !partition_get(&e.topic_id, e.partition))
+		if (page_read(&node.page, i, &s, &e) && !partition_known(&e.topic_id, e.partition))
 			page_free(&node.page, i);
 }
 

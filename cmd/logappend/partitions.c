@@ -8,10 +8,18 @@
 #include "daemon.h"
 #include "wire/codes.h"
 
-struct partition *partition_get(const struct uuid *topic_id, int32_t index)
+struct partition *partition_known(const struct uuid *topic_id, int32_t index)
 {
 	struct partition key = {.key = {*topic_id, index}};
 	return map_get(&node.partitions, &key.key, sizeof key.key);
+}
+
+struct partition *partition_get(const struct uuid *topic_id, int32_t index)
+{
+	struct partition *p = partition_known(topic_id, index);
+	if (p && p->unmade)
+		partition_make(p);
+	return p;
 }
 
 void partition_touch(struct partition *p)
@@ -63,7 +71,8 @@ static int64_t larger(int64_t a, int64_t b)
 static struct log *open_log(struct partition *p, const struct page_slot *before)
 {
 	struct log_opening o = {.topic_id = p->key.topic_id, .now_ms = wall_ms()};
-	if (!node.serving && faccessat(node.dirfd, p->name, F_OK, 0) == 0) {
+	bool exists = faccessat(node.dirfd, p->name, F_OK, 0) == 0 && !stray_check(p);
+	if (!node.serving && exists) {
 		o.clean = node.clean;
 		o.drop_cache = node.drop_cache;
 		o.recovery_point = checkpoint_get(&node.recovery_points, p->name, 0);
@@ -90,6 +99,18 @@ static void settle_offsets(struct partition *p, const struct page_slot *before)
 	replica_opened(&p->step, log_start(p->log), end, hw);
 }
 
+static void open_now(struct partition *p, const struct page_slot *before)
+{
+	p->log = open_log(p, before);
+	if (p->log) {
+		settle_offsets(p, before);
+	} else {
+		say(p->name, ": offline: ", log_open_error());
+		replica_opened(&p->step, before->log_start, before->log_end, before->high_watermark);
+	}
+	partition_touch(p);
+}
+
 struct partition *partition_open(const struct meta_topic *t, int32_t index)
 {
 	struct page_slot before = {0};
@@ -105,15 +126,10 @@ struct partition *partition_open(const struct meta_topic *t, int32_t index)
 	page_read(&node.page, p->slot, &before, NULL);
 	p->layout_base = before.layout + 1;
 	partition_configure(p);
-	stray_check(p);
-	p->log = open_log(p, &before);
-	if (p->log) {
-		settle_offsets(p, &before);
-	} else {
-		say(p->name, ": offline: ", log_open_error());
-		replica_opened(&p->step, before.log_start, before.log_end, before.high_watermark);
-	}
-	partition_touch(p);
+	if (node.serving && faccessat(node.dirfd, p->name, F_OK, 0) < 0 && errno == ENOENT)
+		partition_make_later(p);
+	else
+		open_now(p, &before);
 	return p;
 }
 
@@ -133,6 +149,10 @@ static int64_t last_epoch_start(const struct log *l)
  * in an instant. */
 static int begin_epoch(struct partition *p, const struct meta_partition *m, int64_t *start)
 {
+	if (p->unmade) {
+		*start = 0;
+		return 0;
+	}
 	int32_t last = log_last_epoch(p->log);
 	if (last == m->leader_epoch) {
 		*start = last_epoch_start(p->log);
@@ -151,7 +171,10 @@ static int begin_epoch(struct partition *p, const struct meta_partition *m, int6
 void partition_role(struct partition *p, const struct meta_partition *m)
 {
 	int64_t start;
-	if (!p->log)
+	/* Among others an epoch is on disk before it begins. */
+	if (p->unmade && m->replicas_n > 1)
+		partition_make(p);
+	if (!p->log && !p->unmade)
 		return;
 	partition_touch(p);
 	if (m->leader != node.me.id) {
@@ -264,7 +287,9 @@ void partition_delete(struct partition *p)
 	char renamed[PAGE_NAME * 2];
 	flush_forget(p);
 	fail_parked(p, WIRE_UNKNOWN_TOPIC_OR_PARTITION);
-	if (p->log && log_delete(p->log, renamed, sizeof renamed) == 0)
+	if (p->unmade)
+		partition_make_never(p);
+	else if (p->log && log_delete(p->log, renamed, sizeof renamed) == 0)
 		deleted_later(renamed, p->delete_delay_ms);
 	else
 		say(p->name, ": cannot rename its directory: ", strerror(errno));

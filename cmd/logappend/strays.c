@@ -100,14 +100,15 @@ static bool replicated_here(const struct meta_topic *t, int32_t index)
 /* A directory in the way of p that belongs to another topic, or has records and says of no topic:
  * never used again in silence. One without records is what a kill between mkdir and
  * partition.metadata leaves. */
-void stray_check(struct partition *p)
+bool stray_check(struct partition *p)
 {
 	int32_t index;
 	struct uuid id;
 	bool said = id_of(p->name, &id) == 0;
 	if (said ? uuid_same(&id, &p->key.topic_id) : !has_records(p->name))
-		return;
+		return false;
 	put_away(p->name, partition_part(p->name, &index), ": of another topic: renamed to ");
+	return true;
 }
 
 static void look_at(const char *name)

@@ -101,8 +101,10 @@ static int know_layout(struct server *s, struct partition *p, const struct page_
 {
 	if (p->listed && p->layout == slot->layout)
 		return 0;
-	if (log_reader_layout(p->reader, slot->layout))
-		return -1;
+	if (log_reader_layout(p->reader, slot->layout)) {
+		/* a new partition: its directory is made when something is put into it */
+		return errno == ENOENT && slot->log_start == slot->log_end ? 0 : -1;
+	}
 	p->listed = true;
 	p->layout = slot->layout;
 	segments_refresh(s, p);

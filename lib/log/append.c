@@ -64,7 +64,7 @@ static int note_epoch(struct log *l, const struct batch *b)
 	if (b->epoch < 0 || b->epoch == epochs_last(&l->epochs))
 		return 0;
 	int r = epochs_assign(&l->epochs, b->epoch, b->base_offset);
-	return r > 0 ? log_write_epochs(l) : r;
+	return r > 0 ? log_write_epochs_soon(l) : r;
 }
 
 static int note_abort(struct log *l, const struct batch *b, const struct marker *m)

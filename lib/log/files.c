@@ -111,6 +111,25 @@ int log_write_epochs(struct log *l)
 	return r;
 }
 
+int log_write_epochs_soon(struct log *l)
+{
+	struct buf b = {0};
+	char tmp[LOG_PATH], path[LOG_PATH];
+	log_file(l, EPOCHS_FILE ".tmp", tmp);
+	int r = epochs_format(&l->epochs, &b);
+	int fd = r < 0 ? -1 : openat(l->dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	r = fd < 0 || log_write_all(fd, b.p, b.n, 0) < 0
+		|| renameat(l->dirfd, tmp, l->dirfd, log_file(l, EPOCHS_FILE, path)) < 0 ? -1 : 0;
+	if (r < 0)
+		log_fail(l, tmp, -1, "write");
+	int e = errno;
+	if (fd >= 0)
+		close(fd);
+	buf_free(&b);
+	errno = e;
+	return r < 0 ? -1 : log_note_dir(l);
+}
+
 int log_own_fd(struct log *l)
 {
 	char path[LOG_PATH];

@@ -70,6 +70,9 @@ int log_read_small(struct log *l, const char *file, char **p, size_t *n);  /* th
 /* atomically and durably */
 int log_write_small(struct log *l, const char *file, const void *p, size_t n);
 int log_write_epochs(struct log *l);
+/* On disk with the data that is appended next, not before: thousands of partitions that get a new
+ * epoch have one sync for all. A crash of the machine may leave the file empty: see load_epochs. */
+int log_write_epochs_soon(struct log *l);
 int log_own_fd(struct log *l);            /* opens the active segment's .log when needed; -1 */
 
 /* segment.c */

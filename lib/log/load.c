@@ -197,15 +197,16 @@ static int start_anew(struct log *l, int64_t now_ms)
 	return log_segment_create(l, l->start, now_ms);
 }
 
+/* 1: a crash of the machine left it empty or of NULs: what it said is read from the records. */
 static int load_epochs(struct log *l)
 {
 	char path[LOG_PATH], *p;
 	size_t n;
 	if (log_read_small(l, EPOCHS_FILE, &p, &n) < 0)
 		return errno == ENOENT ? 0 : -1;
-	int r = epochs_parse(&l->epochs, p, n);
+	int r = n && *p ? epochs_parse(&l->epochs, p, n) : 1;
 	free(p);
-	return r < 0 ? log_fail(l, log_file(l, EPOCHS_FILE, path), -1, "parse") : 0;
+	return r < 0 ? log_fail(l, log_file(l, EPOCHS_FILE, path), -1, "parse") : r;
 }
 
 static int settle_epochs(struct log *l, const struct epochs *before)
@@ -243,8 +244,10 @@ static int64_t first_base(const struct loading *g)
 	return -1;
 }
 
-int log_load(struct log *l, const struct log_opening *o)
+int log_load(struct log *l, const struct log_opening *opening)
 {
+	struct log_opening how = *opening;
+	const struct log_opening *o = &how;
 	struct loading g = {.o = o, .recovered = -1};
 	struct epochs before = {0};
 	if (log_list(l->dirfd, l->name, &g.v, &g.n) < 0)
@@ -259,7 +262,11 @@ int log_load(struct log *l, const struct log_opening *o)
 	if (first > l->start)
 		l->start = first;
 	l->producers.end = -1;
-	int r = changed < 0 || load_epochs(l) < 0 ? -1 : 0;
+	int r = changed < 0 ? -1 : load_epochs(l);
+	if (r > 0) {
+		how.clean = false;
+		r = g.recovery_point = 0;
+	}
 	for (int i = 0; r == 0 && i < l->epochs.n; i++)
 		r = epochs_assign(&before, l->epochs.v[i].epoch, l->epochs.v[i].start) < 0 ? -1 : 0;
 	if (r == 0 && (load_segments(l, &g) < 0 || settle(l, &g) < 0 || settle_epochs(l, &before) < 0))

@@ -118,14 +118,26 @@ static int settle_topic_id(struct log *l, const struct uuid *want)
 	return log_fail(l, log_file(l, PARTMETA_FILE, path), -1, "topic id");
 }
 
+/* A directory that was made just now: there is nothing to look for. */
+static int begin_new(struct log *l, const struct log_opening *o)
+{
+	l->topic_id = o->topic_id;
+	l->recovery_point = l->producers.snapped = l->producers.end = l->end;
+	if (!uuid_is_zero(&l->topic_id) && write_topic_id(l) < 0)
+		return -1;
+	return log_segment_create(l, l->start, o->now_ms);
+}
+
 static int open_dir(struct log *l, const struct log_opening *o)
 {
-	if (mkdirat(l->dirfd, l->name, 0777) < 0 && errno != EEXIST)
+	l->start = l->end = o->log_start;
+	l->now_ms = o->now_ms;
+	if (mkdirat(l->dirfd, l->name, 0777) == 0)
+		return begin_new(l, o);
+	if (errno != EEXIST)
 		return log_fail(l, l->name, -1, "mkdir");
 	if (settle_topic_id(l, &o->topic_id) < 0)
 		return -1;
-	l->start = l->end = o->log_start;
-	l->now_ms = o->now_ms;
 	return log_load(l, o);
 }
 

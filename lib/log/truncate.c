@@ -217,5 +217,6 @@ int log_set_start(struct log *l, int64_t offset)
 		return 0;
 	l->start = offset;
 	producers_decided_below(&l->producers, offset);
-	return epochs_cut_start(&l->epochs, offset) ? log_write_epochs(l) : 0;
+	/* cut again by every opening */
+	return epochs_cut_start(&l->epochs, offset) ? log_write_epochs_soon(l) : 0;
 }
