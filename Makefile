@@ -108,7 +108,7 @@ $(ODRADEK_KAFKA)/ready: t/kafka/pom.xml | $B/need/check
 	@t/kafka/download $(ODRADEK_KAFKA) $(KAFKA_VERSION) $(KAFKA_TOOLS_VERSION)
 
 check: tests $(ODRADEK_KAFKA)/ready | $B/need/lab $B/need/check
-	@LC_ALL=C.UTF-8 prove -j2 $(or $(T),$(TESTS) $(wildcard t/[0-9]*.t))
+	@LC_ALL=C.UTF-8 prove -j2 --exec 'timeout -k 9 600' $(or $(T),$(TESTS) $(wildcard t/[0-9]*.t))
 check-fresh:
 	t/fresh.sh
 lab: all | $B/need/lab

@@ -5,9 +5,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 root=${1:-/var/tmp/odradek-fresh}
-mirror=${MIRROR:-http://deb.debian.org/debian}
 [ -e "$root/usr/bin/gcc" ] ||
-	debootstrap --variant=minbase --include=git,make,gcc,ca-certificates bookworm "$root" "$mirror"
+	debootstrap --variant=minbase --include=git,make,gcc,ca-certificates bookworm "$root"
 rm -rf "$root/src"
 git clone -q --no-hardlinks . "$root/src"
 cp /etc/resolv.conf "$root/etc/resolv.conf"
