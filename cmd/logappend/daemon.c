@@ -99,8 +99,8 @@ static void on_turn(void *ctx)
 	partitions_make_some();
 	check_syncs();
 	flush_turn();
-	partitions_publish();
 	checkpoints_turn();
+	partitions_publish();
 	wake_turn();
 }
 

@@ -19,6 +19,9 @@ struct trim {
 static void trimmed(struct parked *w)
 {
 	struct trim *t = (struct trim *)w;
+	/* The checkpoint could not be written: the log start moved, but not for good. */
+	if (!w->wait.error && node.log_starts_changed)
+		w->wait.error = WIRE_KAFKA_STORAGE_ERROR;
 	t->answer->error_code = (int16_t)w->wait.error;
 	if (!w->wait.error || w->wait.error == WIRE_REQUEST_TIMED_OUT)
 		t->answer->low_watermark = replica_low_watermark(&t->p->step);
