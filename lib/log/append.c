@@ -1,5 +1,6 @@
 /* Appending: one write for the data, then what is derived from it. */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -23,6 +24,30 @@ static int cut_back(struct log *l, const char *what)
 		l->broken = true;
 	errno = e;
 	return -1;
+}
+
+/* Blocks are taken ahead, in steps of what came in a minute: a write into them is cheaper. Where
+ * that fails the write will say why. */
+static void reserve(struct log *l, int64_t n)
+{
+	enum { MINUTE_MS = 60000, STEP_MIN = 1 << 20, STEP_MAX = 64 << 20 };
+	int64_t at = log_active(l)->bytes, since = l->now_ms - l->minute_ms;
+	if (since >= MINUTE_MS || since < 0) {
+		l->before_bytes = since < 2 * MINUTE_MS ? l->minute_bytes : 0;
+		l->minute_ms = l->now_ms;
+		l->minute_bytes = 0;
+	}
+	l->minute_bytes += n;
+	int64_t step = l->before_bytes > l->minute_bytes ? l->before_bytes : l->minute_bytes;
+	if (at + n <= l->reserved || step < STEP_MIN)
+		return;
+	if (step > STEP_MAX)
+		step = STEP_MAX;
+	if (step > l->config.segment_bytes - at)
+		step = l->config.segment_bytes - at;
+	if (fallocate(l->fd, FALLOC_FL_KEEP_SIZE, at, step) < 0 || step < n)
+		step = STEP_MIN;
+	l->reserved = at + step;
 }
 
 static int write_placed(struct log *l, const uint8_t *head, const uint8_t *body, size_t body_n)
@@ -116,6 +141,7 @@ int log_append(struct log *l, const struct batch *in, const void *bytes, int32_t
 		return -1;
 	if (ready(l) < 0 || producers_reserve(&l->producers, &b, &fresh) < 0)
 		return -1;
+	reserve(l, batch_bytes(&b));
 	batch_head(&b, head);    /* as it was checked: the caller's may lie in memory others write */
 	if (write_placed(l, head, (const uint8_t *)bytes + BATCH_HEADER,
 		(size_t)batch_bytes(&b) - BATCH_HEADER) < 0)
@@ -164,6 +190,7 @@ static int copy_run(struct log *l, const uint8_t *p, size_t n)
 			return -1;
 	if (ready(l) < 0)
 		return -1;
+	reserve(l, (int64_t)n);
 	if (log_write_all(l->fd, p, n, log_active(l)->bytes) < 0)
 		return cut_back(l, "write");
 	for (size_t at = 0; at < n; at += (size_t)batch_bytes(&b))

@@ -138,6 +138,7 @@ int log_own_fd(struct log *l)
 		l->fd = openat(l->dirfd, path, O_RDWR | O_CREAT | O_CLOEXEC, 0666);
 		if (l->fd < 0)
 			return log_fail(l, path, -1, "open");
+		l->reserved = 0;
 	}
 	return l->fd;
 }

@@ -52,6 +52,9 @@ struct log {
 	int64_t txn_bytes;
 	struct indexfile index, time;
 	int64_t since_index;        /* bytes appended since the last index entry */
+	int64_t reserved;           /* blocks of .log are there up to this; 0 not known */
+	int64_t minute_ms, minute_bytes;    /* appended in the minute that began then, */
+	int64_t before_bytes;               /* and in the one before */
 
 	struct epochs epochs;
 	struct producers producers;

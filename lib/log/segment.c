@@ -188,6 +188,8 @@ int log_trim_indexes(struct log *l)
 		return -1;
 	if (s->bytes)
 		add_time(l, s);
+	if (l->fd >= 0 && l->reserved > s->bytes && ftruncate(l->fd, s->bytes) < 0)
+		return log_fail(l, log_path(l, s->base, ".log", path), s->bytes, "trim");
 	if (indexfile_trim(&l->index) < 0)
 		return log_fail(l, log_path(l, s->base, ".index", path), -1, "trim");
 	if (indexfile_trim(&l->time) < 0)
