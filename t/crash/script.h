@@ -401,6 +401,8 @@ TAP_FN int check_kept(struct log *l, int k, const struct found *f)
 TAP_FN int check_derived(struct log *l, int k, const struct found *f)
 {
 	bool seen[8] = {0};
+	if (log_epoch_of(l, log_end(l)) != log_last_epoch(l))
+		return wrong("epoch %d begins behind the log end", log_last_epoch(l));
 	for (int i = f->last; f->first >= 0 && i >= f->first; i--) {
 		const struct piece *x = pieces + i;
 		struct log_duplicate dup;

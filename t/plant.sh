@@ -1,0 +1,54 @@
+#!/bin/bash
+# Plants one bug after the other in a copy of the tree and shows which test finds it. By hand:
+# t/plant.sh [NAME...]. A bug is a line here: name, file, what sed does to it, the tests to ask.
+source t/lib.sh
+plants() {
+	cat <<-'P'
+		ack-before-sync|t/crash/script.h|s/if (fdatasync(fds\[i\]) < 0)/if (0)/|3100
+		no-directory-sync|lib/log/sync.c|/list(l->own_dir, fds, max, &n);/d|3100
+		no-directory-above|lib/log/append.c|s/l->above = true/l->above = false/|3100
+		rename-not-synced|lib/base/atomicfile.c|s/return syncfile(dirfd);/return 0;/|3100
+		file-not-synced|lib/base/atomicfile.c|s/ .. syncfile(fd) < 0//|3100
+		rolled-not-synced|lib/log/sync.c|s/for (int i = 0; i < 4; i++)$/for (int i = 1; i < 4; i++)/|3100
+		past-the-bad-batch|lib/log/recover.c|s/(r = scan_crc(&sc, &b)) <= 0 .. //|3100
+		holes-stay|lib/log/load.c|s/&& l->end < base;/\&\& 0;/|3100
+		cut-before-drop|lib/log/truncate.c|s/return dropped ? log_sync_dir(l) : 0;/return 0;/|3100
+		truncate-not-synced|lib/log/truncate.c|s/if (syncfile(l->fd) < 0)/if (0)/|3100
+		duplicate-window-lost|lib/log/recover.c|s/producers_apply(&l->producers, b, &m, &done);/done.is = false;/|3100
+		epochs-stay|lib/log/load.c|s/epochs_cut_end(&l->epochs, l->end);//|3100
+		retried-sync|lib/base/syncfile.c|s/failed = true;/fsync(fd); return 0;/|3210
+		error-swallowed|lib/log/append.c|s/return cut_back(l, "write");/cut_back(l, "write");/|3200
+		temporary-name|lib/base/atomicfile.c|s/"%s.tmp", name/"%s", name/|3000
+	P
+}
+names() { plants | sed 's/^[[:blank:]]*//'; }
+copy=$top/build/plant
+names | while IFS='|' read -r name file edit number; do
+	[ $# = 0 ] || [[ " $* " = *" $name "* ]] || continue
+	rm -rf "$copy"
+	mkdir -p "$copy"
+	cp -R Makefile README LICENSE cmd lib man svc t "$copy"
+	sed -i "$edit" "$copy/$file"
+	if cmp -s "$file" "$copy/$file"; then
+		fail "$name: nothing to edit in $file"
+		continue
+	fi
+	case $number in
+	3100) targets=build/t/3100-power-loss.t test=$targets ;;
+	*) targets='all build/crash/step build/crash/drive build/crash/shim-fault.so' ;;
+	esac
+	[ "$number" = 3100 ] || test=$(cd t && echo "t/$number"*)
+	# shellcheck disable=SC2086
+	make -C "$copy" --no-print-directory $targets >"$tmp/make" 2>&1 || {
+		fail "$name: does not build"
+		diag "$(tail "$tmp/make")"
+		continue
+	}
+	if (cd "$copy" && prove "$test" >"$tmp/out" 2>&1); then
+		fail "$name: not found by $number"
+	else
+		pass "$name: found by $number"
+	fi
+done
+rm -rf "$copy"
+done_testing
