@@ -1,6 +1,6 @@
 #!/bin/bash
 # Plants one bug after the other in a copy of the tree and shows which test finds it. By hand:
-# t/plant.sh [NAME...]. A bug is a line here: name, file, what sed does to it, the tests to ask.
+# t/plant.sh [NAME...]. A bug is a line here: name, file, what sed does to it, the test to ask.
 source t/lib.sh
 plants() {
 	cat <<-'P'
@@ -14,7 +14,7 @@ plants() {
 		holes-stay|lib/log/load.c|s/&& l->end < base;/\&\& 0;/|3100
 		cut-before-drop|lib/log/truncate.c|s/return dropped ? log_sync_dir(l) : 0;/return 0;/|3100
 		truncate-not-synced|lib/log/truncate.c|s/if (syncfile(l->fd) < 0)/if (0)/|3100
-		duplicate-window-lost|lib/log/recover.c|s/producers_apply(&l->producers, b, &m, &done);/done.is = false;/|3100
+		duplicate-window-lost|lib/log/recover.c|s/producers_apply(&l->prod.*;/done.is = false;/|3100
 		epochs-stay|lib/log/load.c|s/epochs_cut_end(&l->epochs, l->end);//|3100
 		retried-sync|lib/base/syncfile.c|s/failed = true;/fsync(fd); return 0;/|3210
 		error-swallowed|lib/log/append.c|s/return cut_back(l, "write");/cut_back(l, "write");/|3200
