@@ -12,14 +12,40 @@
 static const char *path = "build/tmp-1520.sock";
 static struct port_loop *l;
 
-/* The service parks "park", answers "none" and "close" by kind, all else with its own bytes. */
+/* The service parks "park", answers "none" and "close" by kind, "file N" with bytes and a range of
+ * file N, whose descriptor comes along once, all else with its own bytes. */
 static struct {
 	struct port_from parked[5000];
 	int calls, flushes, hellos, gones, parked_n;
 	uint32_t flushed_tag;
 	char caller[32];
 	int hello_mark;
+	bool handed[100];
+	int forgotten;
 } seen;
+static int file;
+
+static void answer_file(const struct port_call *c)
+{
+	char text[16];
+	int n = atoi(span_z(c->body, text, sizeof text) + 5);
+	struct port_piece pieces[] = {
+		{.bytes = {"<", 1}, .fd = -1},
+		{.slot = 7, .generation = (uint32_t)n, .base = 100, .offset = (uint64_t)n, .n = 3,
+		 .fd = seen.handed[n] ? -1 : file},
+		{.bytes = {">", 1}, .fd = -1},
+	};
+	seen.handed[n] = true;
+	port_answer(l, c->from, PORT_BYTES, 0, pieces, 3);
+}
+
+static void on_other(void *ctx, struct port_from from, const struct port_message *m)
+{
+	if (m->type != PORT_TFORGET || m->slot != 7 || m->base != 100 || m->generation >= 100)
+		abort();
+	seen.handed[m->generation] = false;
+	seen.forgotten++;
+}
 
 static void on_call(void *ctx, const struct port_call *c)
 {
@@ -27,6 +53,8 @@ static void on_call(void *ctx, const struct port_call *c)
 	span_z(c->caller, seen.caller, sizeof seen.caller);
 	if (span_is(c->body, "park"))
 		seen.parked[seen.parked_n++] = c->from;
+	else if (c->body.n > 5 && !memcmp(c->body.p, "file ", 5))
+		answer_file(c);
 	else if (span_is(c->body, "none"))
 		port_answer(l, c->from, PORT_NONE, 0, 0, 0);
 	else if (span_is(c->body, "close"))
@@ -57,7 +85,8 @@ static void on_gone(void *ctx, struct port_from from, struct span name)
 }
 
 static struct port_service service = {.call = on_call, .flush = on_flush, .hello = on_hello,
-                                      .gone = on_gone, .page_fd = -1, .generation = 42};
+                                      .gone = on_gone, .other = on_other, .page_fd = -1,
+                                      .generation = 42};
 
 struct answer {
 	int n, failed;
@@ -160,6 +189,44 @@ static void test_calls(void)
 	ok(turns_until(&woken, 9), "a wake arrives");
 	close(page);
 	service.page_fd = -1;
+}
+
+static void test_ranges(void)
+{
+	enum { FILES = 70 };        /* more than a peer holds */
+	struct answer a = {0}, b = {0};
+	char text[16], want[16];
+	int wrong = 0;
+	struct port_peer *p = port_dial(l, path, "ranges", -1, 0, 0);
+	file = memfd_create("file", MFD_CLOEXEC);
+	for (int i = 0; i < 100; i++)
+		wrong += write(file, &(char){(char)('!' + i % 90)}, 1) != 1;
+	for (int i = 0; i < 2 * FILES; i++) {
+		struct answer x = {0};
+		int n = i % FILES;
+		snprintf(text, sizeof text, "file %d", n);
+		snprintf(want, sizeof want, "<%c%c%c>", '!' + n, '!' + n + 1, '!' + n + 2);
+		ask(p, text, 0, &x);
+		wrong += !turns_until(&x.n, 1) || x.failed || strcmp(x.text, want);
+	}
+	is_int(wrong, 0, "ranges of 70 files are read, twice each");
+	ok(seen.forgotten > 0, "the owner hears of those that were let go");
+	seen.handed[99] = true;
+	ask(p, "file 99", 0, &a);
+	turns_until(&a.n, 1);
+	ok(a.failed, "without its descriptor the answer cannot be read");
+	seen.forgotten = 0;
+	turns_until(&seen.forgotten, 1);
+	ask(p, "file 97", 0, &b);
+	turns_until(&b.n, 1);
+	ok(!b.failed && !seen.handed[99], "but it will come with the next");
+	if (ftruncate(file, 50) < 0)
+		abort();
+	b = (struct answer){0};
+	ask(p, "file 97", 0, &b);
+	turns_until(&b.n, 1);
+	ok(b.failed, "nor can one that ends too early");
+	close(file);
 }
 
 static void test_deadlines(void)
@@ -327,6 +394,7 @@ int main(void)
 	unlink(path);
 	l = port_loop_new();
 	test_calls();
+	test_ranges();
 	test_deadlines();
 	test_caller_dies();
 	test_owner_dies();

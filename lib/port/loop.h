@@ -60,8 +60,10 @@ int port_tell(struct port_loop *l, struct port_from to, const struct port_messag
 struct port_peer;             /* another program's port: connected when it can be, from 1 ms on */
 struct port_reply {
 	enum port_kind kind;
-	bool failed;          /* the peer died, or the deadline passed: it may have happened or not */
-	struct span bytes;    /* the pieces joined, borrowed; null when one is a range of a file */
+	/* The peer died, the deadline passed, or a file of the answer could not be read: what was
+	 * asked for may have happened or not. */
+	bool failed;
+	struct span bytes;    /* the pieces joined, ranges of files read; borrowed */
 };
 struct port_peer_ops {        /* each may be NULL */
 	/* Connected and greeted; takes page_fd (-1 none). */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "port/inside.h"
+#include "port/ranges.h"
 
 enum { RETRY_FIRST_MS = 1, RETRY_MAX_MS = 100 };
 
@@ -34,6 +35,7 @@ struct port_peer {
 	struct port_timer retry;
 	uint32_t next_tag;
 	struct map asks;             /* tag → struct ask */
+	struct port_ranges ranges;
 	struct ask *first, **last;
 };
 
@@ -165,39 +167,42 @@ int port_ask(struct port_peer *p, uint8_t listener, struct span principal, struc
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
-/* The pieces as one range of bytes; null when one of them is a range of a file. */
-static int join(struct port_loop *l, const struct port_message *m, struct span *out)
+/* The pieces as one range of bytes. */
+static int join(struct port_peer *p, const struct port_message *m, struct span *out)
 {
+	struct buf *b = &p->loop->scratch;
 	*out = (struct span){"", 0};
-	for (unsigned i = 0; i < m->pieces_n; i++) {
-		if (m->pieces[i].bytes.p)
-			continue;
-		*out = SPAN_NULL;
+	if (m->pieces_n == 0)
+		return 0;
+	if (m->pieces_n == 1 && m->pieces[0].bytes.p) {
+		*out = m->pieces[0].bytes;
 		return 0;
 	}
-	if (m->pieces_n == 1)
-		*out = m->pieces[0].bytes;
-	if (m->pieces_n < 2)
-		return 0;
-	l->scratch.n = 0;
-	for (unsigned i = 0; i < m->pieces_n; i++)
-		if (buf_add(&l->scratch, m->pieces[i].bytes.p, (size_t)m->pieces[i].bytes.n) < 0)
+	b->n = 0;
+	for (unsigned i = 0; i < m->pieces_n; i++) {
+		const struct port_piece *piece = &m->pieces[i];
+		if (piece->bytes.p ? buf_add(b, piece->bytes.p, (size_t)piece->bytes.n)
+		                   : port_ranges_read(&p->ranges, piece, b, p->line.c))
 			return -1;
-	*out = (struct span){(const char *)l->scratch.p, (int32_t)l->scratch.n};
+	}
+	*out = (struct span){(const char *)b->p, (int32_t)b->n};
 	return 0;
 }
 
 static int answered(struct port_peer *p, const struct port_message *m)
 {
-	for (unsigned i = 0; i < m->pieces_n; i++)
-		if (m->pieces[i].fd >= 0)
-			close(m->pieces[i].fd);
+	port_ranges_take(&p->ranges, m, p->line.c);
+	line_touch(p->loop, &p->line);    /* the owner may have to be told of a descriptor */
 	struct ask *a = map_get(&p->asks, &m->tag, sizeof m->tag);
 	struct port_reply r = {.kind = m->kind};
 	if (!a || !a->sent)
 		return 0;    /* given up meanwhile */
-	if (join(p->loop, m, &r.bytes) < 0)
-		return -1;
+	if (join(p, m, &r.bytes) < 0) {
+		if (errno == ENOMEM)
+			return -1;
+		ask_fail(a);
+		return 0;
+	}
 	ask_end(a, &r);
 	return 0;
 }
@@ -216,6 +221,7 @@ static void peer_broken(struct port_loop *l, struct line *line)
 	struct port_peer *p = (struct port_peer *)line;
 	bool was_up = p->up;
 	line_close(line);
+	port_ranges_close(&p->ranges);
 	p->up = false;
 	retry_later(p);
 	if (was_up && p->ops->down)
@@ -268,8 +274,10 @@ static int peer_message(struct port_peer *p, const struct port_message *m)
 	case PORT_RHELLO: return greeted(p, m);
 	case PORT_RCALL: return answered(p, m);
 	case PORT_RTAKEN: return 0;
-	case PORT_TWAKE:
 	case PORT_TFORGET:
+		port_ranges_forget(&p->ranges, m);
+		/* fall through */
+	case PORT_TWAKE:
 		if (p->ops->message)
 			p->ops->message(p->ctx, m);
 		return 0;
@@ -303,6 +311,7 @@ static void peer_free(struct handle *h)
 		free(a);
 	}
 	map_free(&p->asks);
+	port_ranges_close(&p->ranges);
 	line_close(&p->line);
 	free(p->path);
 	free(p->name);
