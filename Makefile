@@ -15,6 +15,7 @@ B = build
 PREFIX = /usr/local
 CFLAGS = -O2 -g -Wall -Wextra -Wmissing-prototypes -Wstrict-prototypes -Wno-unused-parameter
 override CPPFLAGS += -std=gnu11 -D_GNU_SOURCE -iquote lib -iquote $B/gen
+CXXFLAGS = -O2 -g -Wall -Wextra
 CLANG = clang-14
 SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 	-fno-sanitize-recover=undefined
@@ -24,6 +25,7 @@ SANITIZE = -O1 -g -fno-omit-frame-pointer -fsanitize=address,undefined \
 OWF = gate
 LIBS_recode = -lzstd -llz4 -lsnappy -lz
 LIBS_elect = -ljansson
+LIBS_groupcoord = -lre2 -lstdc++
 BINARIES = $(sort $(basename $(notdir $(wildcard cmd/*.c))) \
 	$(notdir $(patsubst %/,%,$(dir $(wildcard cmd/*/*.c)))))
 SCRIPTS = $(basename $(notdir $(wildcard cmd/*.sh cmd/*.e)))
@@ -44,7 +46,7 @@ tests: all $(TESTS) $(FUZZ) $(SHIMS) $(CRASH)
 
 # --- packages: a stamp for each purpose; apt is asked only for what dpkg does not have --------
 NEED_build = libc6-dev skalibs-dev libowfat-dev libjansson-dev libzstd-dev liblz4-dev \
-	libsnappy-dev zlib1g-dev
+	libsnappy-dev zlib1g-dev g++ libre2-dev libxxhash-dev
 NEED_lab = s6 execline kcat procps mandoc
 NEED_check = perl python3 python3-kafka python3-confluent-kafka python3-snappy python3-lz4 \
 	python3-zstandard openjdk-17-jdk-headless maven \
@@ -69,10 +71,13 @@ $B/gen/wire/codes.h: lib/wire/gen/codes.awk $(API)
 compile = @mkdir -p $(@D); echo "$1 $<"; $2 $(CPPFLAGS) $3 -MMD -MP -c -o $@ $<
 archive = @rm -f $@ && ar rcs $@ $^
 link = @mkdir -p $(@D); $1 -o $@ $^ $(LIBS_$(notdir $*))
-objects = $(patsubst %.c,$B/obj/%.o,$(wildcard cmd/$1.c cmd/$1/*.c))
+objects = $(patsubst %.c,$B/obj/%.o,$(wildcard cmd/$1.c cmd/$1/*.c)) \
+	$(patsubst %.cc,$B/obj/%.o,$(wildcard cmd/$1/*.cc))
 
 $B/obj/%.o: %.c | $B/need/build $(GENH)
 	$(call compile,cc,$(CC),$(CFLAGS))
+$B/obj/%.o: %.cc | $B/need/build
+	@mkdir -p $(@D); echo "c++ $<"; $(CXX) $(CXXFLAGS) -MMD -MP -c -o $@ $<
 $B/lib.a: $(LIBSRC:%.c=$B/obj/%.o)
 	$(archive)
 $(BINARIES:%=$B/bin/%): $B/bin/%: $$(call objects,$$*) $B/lib.a

@@ -1,4 +1,4 @@
-/* The assignors give what Apache Kafka's give: vectors/assign.tsv.gz, made by vectors/MakeAssign. */
+/* The assignors give what Apache Kafka's give: vectors/assign.tsv.gz, by vectors/make-assign.sh. */
 #include "../cmd/groupcoord/assign_mixed.c"
 #include "../cmd/groupcoord/assign_range.c"
 #include "../cmd/groupcoord/assign_uniform.c"

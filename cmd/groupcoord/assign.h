@@ -35,8 +35,7 @@ struct assign_spec {
 /* Both: the arena holds what they need meanwhile. 0; -1 ENOMEM. */
 int assign_range(struct assign_spec *spec, struct arena *arena);
 int assign_uniform(struct assign_spec *spec, struct arena *arena);
-/* assign_uniform where members subscribe to different topics (UniformHeterogeneousAssignmentBuilder)
- */
+/* assign_uniform where subscriptions differ (UniformHeterogeneousAssignmentBuilder) */
 int assign_mixed(struct assign_spec *spec, struct arena *arena);
 
 /* Kafka's Uuid.compareTo: the halves as signed numbers. <0, 0, >0. */
