@@ -19,16 +19,7 @@ enum { SWEEP_MS = 1000 };
 
 static struct server server;
 static struct port_timer sweep;
-static bool tell_ready, caught_up, stop;
-
-static void ready(struct server *s)
-{
-	if (!tell_ready || !caught_up || !s->mapped)
-		return;
-	if (write(3, "\n", 1) != 1 || close(3))
-		strerr_warnwu1sys("tell that it is ready");
-	tell_ready = false;
-}
+static bool tell_ready, caught_up, serving, stop;
 
 static void on_call(void *ctx, const struct port_call *c)
 {
@@ -49,6 +40,22 @@ static void on_other(void *ctx, struct port_from from, const struct port_message
 {
 	if (m->type == PORT_TFORGET)
 		segment_closed(ctx, from, m->slot, (int64_t)m->base, (uint32_t)m->generation);
+}
+
+static const struct port_service service = {
+	.call = on_call, .flush = on_flush, .gone = on_gone, .other = on_other, .page_fd = -1,
+};
+
+/* Until it knows all topics and partitions they would look as if they had never been. */
+static void ready(struct server *s)
+{
+	if (serving || !caught_up || !s->mapped)
+		return;
+	if (port_serve(s->loop, "run/logserve", &service, s))
+		strerr_diefu1sys(111, "bind run/logserve");
+	serving = true;
+	if (tell_ready && (write(3, "\n", 1) != 1 || close(3)))
+		strerr_warnwu1sys("tell that it is ready");
 }
 
 static void on_caught_up(void *ctx, struct meta_image *m)
@@ -104,9 +111,6 @@ static void catch_signals(struct server *s)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static const struct port_service service = {
-	.call = on_call, .flush = on_flush, .gone = on_gone, .other = on_other, .page_fd = -1,
-};
 static const struct meta_follow_ops follow_ops = {.caught_up = on_caught_up, .broken = on_broken};
 static const struct port_peer_ops owner_ops = {.up = on_owner_up, .message = on_owner_message};
 
@@ -146,8 +150,6 @@ static void start(struct server *s)
 	sweep = (struct port_timer){.fn = on_sweep, .arg = s};
 	if (port_timer_set(s->loop, &sweep, port_now_ms() + SWEEP_MS))
 		strerr_diefu1sys(111, "start");
-	if (port_serve(s->loop, "run/logserve", &service, s))
-		strerr_diefu1sys(111, "bind run/logserve");
 }
 
 int main(int argc, char const *const *argv)

@@ -27,8 +27,16 @@ static void on_flush(void *ctx, struct port_from from)
 	create_flush(ctx, from);
 }
 
+static const struct port_service service = {
+	.call = on_call, .flush = on_flush, .page_fd = -1,
+};
+
+/* From an image that is not whole a topic would look as if it had never been. */
 static void on_caught_up(void *ctx, struct meta_image *m)
 {
+	struct server *s = ctx;
+	if (port_serve(s->loop, "run/metaserve", &service, s))
+		strerr_diefu1sys(111, "bind run/metaserve");
 	if (tell_ready && (write(3, "\n", 1) != 1 || close(3)))
 		strerr_warnwu1sys("tell that it is ready");
 	tell_ready = false;
@@ -54,9 +62,6 @@ static void catch_signals(struct server *s)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static const struct port_service service = {
-	.call = on_call, .flush = on_flush, .page_fd = -1,
-};
 static const struct meta_follow_ops follow_ops = {
 	.caught_up = on_caught_up, .broken = on_broken,
 };
@@ -79,8 +84,6 @@ int main(int argc, char const *const *argv)
 	s->follow = meta_follow_new(s->loop, "run/elect", "metaserve", &follow_ops, s);
 	if (!s->follow)
 		strerr_diefu1sys(111, "start");
-	if (port_serve(s->loop, "run/metaserve", &service, s))
-		strerr_diefu1sys(111, "bind run/metaserve");
 	while (!stop)
 		if (port_turn(s->loop))
 			strerr_diefu1sys(111, "wait for events");
