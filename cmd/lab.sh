@@ -57,6 +57,7 @@ await() { # until all services of node $1 say that they can serve; not when one 
 	services=("$dir/$1"/run/s6/*/)
 	until "$dir/$1/svc/ready" 500 "${services[@]}" 2>/dev/null; do
 		[ $SECONDS -lt $deadline ] || give_up "$1"
+		running "$1" || die 111 "node $1 was ended while it started"
 		for service in "${services[@]}"; do
 			[ "$(s6-svstat -o up,wantedup "$service")" != 'false false' ] || give_up "$1"
 		done
