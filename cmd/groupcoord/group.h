@@ -30,6 +30,11 @@ struct group_kind {
 	/* May these offsets be committed? The commit of a classic member is a heartbeat too. */
 	int (*commit_allowed)(struct groups *, struct step *, struct group *,
 	                      const struct commit_claim *);
+	/* If so, of this partition? Its refusal is that of the whole commit. NULL: of every one.
+	 * (Kafka's CommitPartitionValidator: consumer groups let an older epoch commit what the
+	 * member has had since then.) */
+	int (*partition_allowed)(const struct group *, const struct commit_claim *,
+	                         const struct uuid *topic, int32_t partition);
 	int (*fetch_allowed)(struct step *, const struct group *, const struct commit_claim *);
 	/* OffsetDelete: whether at all; offsets of subscribed topics are left alone. */
 	int (*offset_delete_allowed)(const struct group *);
