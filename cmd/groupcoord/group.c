@@ -114,6 +114,14 @@ void groups_forget(struct groups *gs, struct group *g)
 	free(g);
 }
 
+void groups_simplify(struct groups *gs, struct group *g)
+{
+	if (g->kind->forget)
+		g->kind->forget(gs, g);
+	g->kind = &group_simple;
+	g->members = NULL;
+}
+
 void groups_tidy(struct groups *gs, struct group *g)
 {
 	if (g->kind == &group_simple && !g->topics_n && !g->pending && !g->unsettled)

@@ -18,6 +18,9 @@ struct commit_claim {               /* who says that it may commit or read offse
 };
 struct committed;
 
+typedef void step_classic(struct groups *, struct step *, struct group *, const struct asker *who,
+                          const void *in);
+
 /* What a kind of group answers about its members (Kafka's Group). A group of group_simple has none:
  * it was made by commits alone, and JoinGroup or ConsumerGroupHeartbeat may give it another kind.
  * Errors are codes of wire/codes.h. */
@@ -52,6 +55,9 @@ struct group_kind {
 	void (*loaded)(struct groups *, struct step *, struct group *);
 	/* The partition is no longer ours: answer those who wait with NOT_COORDINATOR. */
 	void (*unload)(struct groups *, struct step *, struct group *);
+	/* A JoinGroup, SyncGroup, Heartbeat or LeaveGroup (who->key) for a group of another kind
+	 * than group_classic; NULL: it has no members that send these. */
+	step_classic *classic;
 	/* Topics or partitions have changed; may be NULL. */
 	void (*image_changed)(struct groups *, struct step *, struct group *);
 	/* Frees members and stops timers: the group is about to be forgotten. */
@@ -87,6 +93,8 @@ struct group *groups_find(const struct groups *, struct span id);       /* NULL:
 struct group *groups_make(struct groups *, struct span id, int32_t partition);
 /* Calls the kind's forget and frees the group and its offsets. Records nothing. */
 void groups_forget(struct groups *, struct group *);
+/* Takes kind and members away, which leaves a group of group_simple. Records nothing. */
+void groups_simplify(struct groups *, struct group *);
 /* Forgets a group of group_simple that has nothing left, which is to say that it is not there. */
 void groups_tidy(struct groups *, struct group *);
 
