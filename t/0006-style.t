@@ -2,8 +2,8 @@
 # What can be checked about the text of the sources without taste.
 source t/lib.sh
 mapfile -t sources < <(find cmd lib svc t .ci Makefile -name '*.[ch]' -o -name '*.cc' -o \
-	-name '*.sh' -o -name '*.t' -o -path 'svc/*' -type f -o -path '.ci/*' -o -name Makefile -o -path t/need -o \
-	-path 't/kafka/*')
+	-name '*.sh' -o -name '*.t' -o -path 'svc/*' -type f -o -path '.ci/*' -o -name Makefile -o \
+	-path t/need -o -path 't/kafka/*')
 ok 'there are sources' test ${#sources[@]} -gt 10
 
 is 'no line is longer than 100 characters' \
