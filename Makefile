@@ -88,6 +88,14 @@ $(SCRIPTS:%=$B/bin/%): $B/bin/%: $$(wildcard cmd/$$*.sh cmd/$$*.e)
 # --- tests: plain, with sanitizers (gcc), fuzz targets (clang) --------------------------------
 $B/t/%.t: $B/obj/t/%.o $B/lib.a
 	$(call link,$(CC) $(CFLAGS))
+# Tests of groupcoord's steps link all of it but main.
+GROUPS = $(filter-out %/groupcoord.o,$(call objects,groupcoord))
+$B/groups.a: $(GROUPS)
+	$(archive)
+$B/t/18%.t: $B/obj/t/18%.o $B/groups.a $B/lib.a
+	$(call link,$(CC) $(CFLAGS)) $(LIBS_groupcoord) -lskarnet
+$B/t/4%.t: $B/obj/t/4%.o $B/groups.a $B/lib.a
+	$(call link,$(CC) $(CFLAGS)) $(LIBS_groupcoord) -lskarnet
 $(CRASH): $B/crash/%: $B/obj/t/crash/%.o $B/lib.a
 	$(call link,$(CC) $(CFLAGS))
 $(SHIMS): $B/crash/%.so: t/crash/%.c
@@ -96,6 +104,11 @@ $B/asan/obj/%.o: %.c | $B/need/build $(GENH)
 	$(call compile,asan,$(CC),$(CFLAGS) $(SANITIZE))
 $B/asan/lib.a: $(LIBSRC:%.c=$B/asan/obj/%.o)
 	$(archive)
+$B/asan/groups.a: $(patsubst $B/obj/cmd/%,$B/asan/obj/cmd/%,$(filter-out %/regex.o,$(GROUPS))) \
+		$B/obj/cmd/groupcoord/regex.o
+	$(archive)
+$B/asan/18%.t: $B/asan/obj/t/18%.o $B/asan/groups.a $B/asan/lib.a
+	$(call link,$(CC) $(SANITIZE)) $(LIBS_groupcoord) -lskarnet
 $B/asan/%.t: $B/asan/obj/t/%.o $B/asan/lib.a
 	$(call link,$(CC) $(SANITIZE))
 $B/fuzz/obj/%.o: %.c | $B/need/check $(GENH)
