@@ -9,6 +9,7 @@ topic_suite
 conf_suite
 node_suite
 put_get_suite
+group_suite
 
 topic make -p 1 txn
 /usr/bin/python3 - <<'P' >"$tmp/python" 2>&1 || diag "$(cat "$tmp/python")"

@@ -1,7 +1,6 @@
 # shellcheck shell=bash disable=SC2016
-# What topic, conf, broker, quorum, logput and logget do, whichever node $ODRADEK_BROKERS is: our
-# own
-# (5100, 5110) and Apache Kafka (5190).
+# What topic, conf, broker, quorum, logput, logget and group do, whichever node $ODRADEK_BROKERS is:
+# our own (5100, 5110, 5125) and Apache Kafka (5190).
 
 says() { # says NAME CODE REGEX CMD...: exit code, and one line on standard error that looks so
 	local name=$1 want=$2 like=$3 got=0
@@ -244,3 +243,107 @@ put_get_suite() {
 	says 'nobody there' 111 '^logput: 127.0.0.1:1: Connection refused' logput -b 127.0.0.1:1 lines
 }
 later() { [ "$(date +%s%3N)" -gt "$(($1 + 2))" ]; }
+
+members() { [ "$(group show "$1" 2>/dev/null | cut -f 6 | grep -vc '^-$')" = "$2" ]; }
+assigned() { [ "$(group show "$1" 2>/dev/null | cut -f 12 | grep -c :)" = "$2" ]; }
+committed() {
+	[ "$(group lag "$1" 2>/dev/null | awk '{ n += $4 } END { print n + 0 }')" = "$2" ]
+}
+judged() { group lag -s -l 0 "$@" | cut -f 2,3,10 | paste -sd' '; }
+stops() { [ "$(judged -W 1 idle)" = $'judged\t0\tSTOP' ]; }
+group_suite() {
+	local reader other z
+	topic make -p 2 ga gb
+	topic make -p 1 judged
+	seq 100 | logput -p 0 ga
+	seq 30 | logput -p 1 ga
+	seq 10 | logput -p 0 gb
+	is 'ls: no group yet' "$(group ls)" ''
+	kcat -b "$ODRADEK_BROKERS" -G readers -X auto.offset.reset=earliest \
+		-X auto.commit.interval.ms=100 ga gb \
+		>"$tmp/got" 2>"$tmp/kcat" &
+	reader=$!
+	ok 'a member comes' until_ok 30 assigned readers 1
+	ok 'it has committed all' until_ok 30 committed readers 140
+	is 'ls' "$(group ls)" $'readers\tclassic\tStable\tconsumer\t1'
+	is 'ls -H' "$(group -H ls | head -n 1)" $'GROUP\tTYPE\tSTATE\tPROTOCOL\tCOORDINATOR'
+	is 'show' "$(group show readers | cut -f 1-5,7-8,10-12)" \
+		$'readers\tclassic\tStable\trange\t-\t-\trdkafka\t-\tga,gb\tga:0,1 gb:0,1'
+	is 'lag' "$(group lag readers | cut -f 1-6,8)" $'readers\tga\t0\t100\t100\t0\trdkafka
+readers\tga\t1\t30\t30\t0\trdkafka
+readers\tgb\t0\t10\t10\t0\trdkafka\nreaders\tgb\t1\t-\t0\t-\trdkafka'
+	is 'lag -J' "$(group lag -J readers | jq -c '[.topic,.partition,.lag]' | tail -n 1)" \
+		'["gb",1,null]'
+	says 'a group with members stays' 1 '^group: rm readers: NON_EMPTY_GROUP: ' group rm readers
+	says 'and is not reset' 1 '^group: reset readers: NON_EMPTY_GROUP: it has 1 members' \
+		group reset -x readers earliest
+	kcat -b "$ODRADEK_BROKERS" -G readers gb >/dev/null 2>&1 &
+	other=$!
+	ok 'one more member' until_ok 30 assigned readers 2
+	says 'it subscribes to other topics' 0 \
+		'^group: show readers: members subscribe to different topics: rdkafka: gb?.*; rdkafka: ' \
+		group show readers
+	kill "$reader" "$other"
+	wait "$reader" "$other" 2>/dev/null
+	ok 'they leave' until_ok 30 members readers 0
+	is 'the group is empty' "$(group ls | cut -f 1,3)" $'readers\tEmpty'
+	seq 7 | logput -p 1 ga
+	is 'lag -w' "$(group lag -w '>5' | cut -f 1-6)" $'readers\tga\t1\t30\t37\t7'
+	is 'lag -t' "$(group lag -t ga:0 -t gb readers | cut -f 2,3 | paste -sd' ')" $'ga\t0 gb\t0'
+	says 'no such group' 1 '^group: lag nobody: GROUP_ID_NOT_FOUND: ' group lag nobody
+
+	is 'reset only tells' "$(group reset readers earliest 2>"$tmp/words")" \
+		$'readers\tga\t0\t100\t0\nreaders\tga\t1\t30\t0\nreaders\tgb\t0\t10\t0'
+	is 'and says so' "$(cat "$tmp/words")" 'group: nothing is committed yet: -x does it'
+	is 'nothing is changed' "$(group lag readers | cut -f 4 | paste -sd,)" 100,30,10
+	ok 'reset -x' group reset -x readers latest
+	is 'to the ends' "$(group lag readers | cut -f 4 | paste -sd,)" 100,37,10
+	ok 'to an offset' group reset -x -t ga readers offset 20
+	ok 'by a shift' group reset -x -t ga:1 readers shift -5
+	is 'it is so' "$(group lag readers | cut -f 4 | paste -sd,)" 20,15,10
+	says 'too far' 0 '^group: reset readers ga 1: -84 is outside: 0$' \
+		group reset -x -t ga:1 readers shift -99
+	z=$(logget -e -n 1 -p 1 -f '%T' ga)
+	ok 'to a time' group reset -x -t ga readers time "$z"
+	is 'what is older is behind' "$(group lag -t ga:1 readers | cut -f 4)" \
+		"$(logget -e -p 1 -o "s@$z" -f '%o\n' ga | head -n 1)"
+	ok 'a time as text' group reset -x readers time 2020-01-02T03:04:05.678Z
+	is 'everything is later' "$(group lag readers | cut -f 4 | paste -sd,)" 0,0,0
+	group reset -t gb readers latest 2>/dev/null | sed 's/10$/3/' |
+		ok 'a plan, changed' group reset -x -
+	is 'was carried out' "$(group lag -t gb readers | cut -f 3,4 | paste -sd,)" $'0\t3,1\t0'
+	says 'a line that is none' 100 '^group: usage: line 1 is not' group reset - <<<'a b c'
+	ok 'offsets of one topic go' group rm -t gb readers
+	is 'the others stay' "$(group lag readers | cut -f 2 | paste -sd,)" ga,ga
+	ok 'rm' group rm readers
+	is 'it is gone' "$(group ls)" ''
+	says 'rm again' 1 '^group: rm readers: GROUP_ID_NOT_FOUND: ' group rm readers
+
+	seq 100 | logput judged
+	ok 'a group of commits' group reset -x -t judged idle offset 10
+	ok 'is made by a reset' group reset -x -t judged falls offset 10
+	ok 'and by another' group reset -x -t judged falls offset 20
+	is 'lag falls: OK' "$(judged falls)" $'judged\t0\tOK'
+	ok 'the same offset' group reset -x -t judged idle offset 10
+	is 'twice: STALL' "$(judged idle)" $'judged\t0\tSTALL'
+	ok 'an offset behind it' group reset -x -t judged falls offset 15
+	is 'a step back: WARN' "$(judged falls)" $'judged\t0\tWARN'
+	ok 'to the end' group reset -x -t judged grows latest
+	seq 100 | logput judged
+	ok 'a little further' group reset -x -t judged grows shift 5
+	is 'no lag at a time: OK' "$(judged grows)" $'judged\t0\tOK'
+	ok 'one that is behind' group reset -x -t judged slow offset 50
+	seq 100 | logput judged
+	ok 'and further behind' group reset -x -t judged slow offset 60
+	is 'lag grows: WARN' "$(judged slow)" $'judged\t0\tWARN'
+	exits 'any that is bad: 1' 1 group lag -s -l 0
+	ok 'none over the threshold: 0' group lag -s
+	ok 'silence: STOP' until_ok 10 stops
+	ok 'they go' group rm idle falls grows slow
+	topic rm ga gb judged
+
+	says 'no verb' 100 '^group: usage: ' group
+	says 'a condition that is none' 100 '^group: usage: ' group lag -w '~3'
+	says 'a time that is none' 100 '^group: usage: ' group reset g time today
+	says 'nobody there' 111 '^group: 127.0.0.1:1: Connection refused' group -b 127.0.0.1:1 ls
+}
