@@ -85,10 +85,10 @@ struct cursor {
 	bool failed;
 };
 
-static int64_t number(struct cursor *c)
+static uint64_t long_number(struct cursor *c)
 {
-	int64_t v = 0;
-	int r = c->failed ? -1 : varint_get64(c->p + c->at, c->n - c->at, &v);
+	uint64_t v = 0;
+	int r = c->failed ? -1 : varint_getu64(c->p + c->at, c->n - c->at, &v);
 	if (r < 0)
 		c->failed = true;
 	else
@@ -96,18 +96,38 @@ static int64_t number(struct cursor *c)
 	return v;
 }
 
-static int32_t number32(struct cursor *c)
+/* Nearly all of them are one byte or two. */
+static inline uint64_t unsigned_number(struct cursor *c)
 {
-	int32_t v = 0;
-	int r = c->failed ? -1 : varint_get32(c->p + c->at, c->n - c->at, &v);
-	if (r < 0)
-		c->failed = true;
-	else
-		c->at += (size_t)r;
-	return v;
+	const uint8_t *p = (const uint8_t *)c->p + c->at;
+	size_t left = c->failed ? 0 : c->n - c->at;
+	if (left && p[0] < 0x80) {
+		c->at++;
+		return p[0];
+	}
+	if (left > 1 && p[1] < 0x80) {
+		c->at += 2;
+		return (p[0] & 0x7fu) | (uint64_t)p[1] << 7;
+	}
+	return long_number(c);
 }
 
-static struct span bytes(struct cursor *c)
+static inline int64_t number(struct cursor *c)
+{
+	uint64_t v = unsigned_number(c);
+	return (int64_t)(v >> 1 ^ -(v & 1));
+}
+
+static inline int32_t number32(struct cursor *c)
+{
+	size_t from = c->at;
+	uint64_t v = unsigned_number(c);
+	if (v > UINT32_MAX || c->at - from > 5)
+		c->failed = true;
+	return (int32_t)((uint32_t)v >> 1 ^ -((uint32_t)v & 1));
+}
+
+static inline struct span bytes(struct cursor *c)
 {
 	int32_t n = number32(c);
 	if (c->failed || n < 0)
