@@ -215,6 +215,60 @@ static void full(void)
 	log_close(l);
 }
 
+/* Several batches in one write. */
+static void runs(void)
+{
+	enum { MANY = 100 };
+	static struct buf bytes[MANY];
+	static struct batch b[MANY];
+	struct log_item v[MANY];
+	struct log_config c = config;
+	struct shape s = plain;
+	s.value_bytes = 50;
+	for (int i = 0; i < MANY; i++) {
+		s.records = 1 + i % 3;
+		b[i] = make_batch(&bytes[i], s);
+		v[i] = (struct log_item){.batch = &b[i], .bytes = bytes[i].p};
+	}
+	struct log *l = open_log("run-0", &c, true, 0, 0);
+	is_int(log_append_run(l, v, MANY, 0, 1000), LOG_RUN, "as many as one write takes");
+	is_int(log_append_run(l, v + LOG_RUN, MANY - LOG_RUN, 0, 1000), MANY - LOG_RUN, "the rest");
+	int64_t next = 0;
+	for (int i = 0; i < MANY; next += b[i++].count)
+		if (v[i].base_offset != next)
+			is_int(v[i].base_offset, next, "base offset of batch %d", i);
+	is_int(log_end(l), next, "one after the other");
+	log_close(l);
+	l = open_log("run-0", &c, false, 0, 0);
+	is_int(log_end(l), next, "recovery finds them all");
+	log_close(l);
+
+	c.segment_bytes = 1000;
+	l = open_log("runs-0", &c, true, 0, 0);
+	int k = log_append_run(l, v, MANY, 0, 1000);
+	ok(k > 1 && k < 10, "a full segment ends a run: %d", k);
+	is_int(segments(l), 1, "nothing rolled");
+	ok(log_append_run(l, v + k, MANY - k, 0, 1000) > 1, "the next run");
+	is_int(segments(l), 2, "begins another segment");
+	s.value_bytes = 2000;
+	b[1] = make_batch(&bytes[1], s);
+	v[1].bytes = bytes[1].p;
+	is_int(log_append_run(l, v, 3, 0, 1000), 1, "one that is too large ends a run as well");
+	is_int(log_append_run(l, v + 1, 2, 0, 1000), -1, "and fails when it is the first");
+	is_int(errno, EMSGSIZE, "with its own error");
+	s.value_bytes = 50;
+	s.producer_id = 1;
+	s.producer_epoch = s.sequence = 0;
+	s.attributes = BATCH_TRANSACTIONAL;
+	b[1] = make_batch(&bytes[1], s);
+	v[1].bytes = bytes[1].p;
+	is_int(log_append_run(l, v, 3, 0, 1000), 1, "a transactional one is in no run");
+	is_int(log_append_run(l, v + 1, 2, 0, 1000), 1, "but alone");
+	log_close(l);
+	for (int i = 0; i < MANY; i++)
+		buf_free(&bytes[i]);
+}
+
 int main(void)
 {
 	tmp_make("1210-log");
@@ -226,6 +280,7 @@ int main(void)
 	topic_ids();
 	dirty();
 	full();
+	runs();
 	buf_free(&out);
 	return done_testing();
 }

@@ -50,27 +50,24 @@ static void reserve(struct log *l, int64_t n)
 	l->reserved = at + step;
 }
 
-static int write_placed(struct log *l, const uint8_t *head, const uint8_t *body, size_t body_n)
+/* Writes what the n ranges hold, one after the other; moves them on. */
+static int write_ranges(int fd, struct iovec *v, int n, int64_t at)
 {
-	int64_t at = log_active(l)->bytes;
-	struct iovec v[2] = {{(void *)head, BATCH_HEADER}, {(void *)body, body_n}};
-	ssize_t r;
-	do
-		r = pwritev(l->fd, v, 2, at);
-	while (r < 0 && errno == EINTR);
-	if (r < 0)
-		return -1;
-	if ((size_t)r == BATCH_HEADER + body_n)
-		return 0;
-	/* cut short: write the rest, or learn why not */
-	size_t done = (size_t)r;
-	if (done < BATCH_HEADER) {
-		if (log_write_all(l->fd, head + done, BATCH_HEADER - done, at + r) < 0)
+	while (n) {
+		ssize_t r = pwritev(fd, v, n, at);
+		if (r < 0 && errno == EINTR)
+			continue;
+		if (r < 0)
 			return -1;
-		done = BATCH_HEADER;
+		at += r;
+		for (; n && (size_t)r >= v->iov_len; n--)
+			r -= (ssize_t)(v++)->iov_len;
+		if (n) {    /* cut short: write the rest, or learn why not */
+			v->iov_base = (char *)v->iov_base + r;
+			v->iov_len -= (size_t)r;
+		}
 	}
-	return log_write_all(l->fd, body + done - BATCH_HEADER, body_n - (done - BATCH_HEADER),
-		at + (int64_t)done);
+	return 0;
 }
 
 /* Opens what is written to. The first data of a log is the first that needs its directory. */
@@ -119,36 +116,86 @@ static int commit(struct log *l, const struct batch *b, const struct marker *m)
 	return 0;
 }
 
-int log_append(struct log *l, const struct batch *in, const void *bytes, int32_t epoch,
-               int64_t now_ms, int64_t *base_offset)
+/* Its state depends on more than its place in the log: nothing else is in its run. */
+static bool is_alone(const struct batch *b)
 {
-	struct batch b = *in;
-	struct marker m;
-	uint8_t head[BATCH_HEADER];
-	bool fresh;
+	return b->attributes & (BATCH_CONTROL | BATCH_TRANSACTIONAL);
+}
+
+/* True: the batch may follow those of its run, which take pending bytes. */
+static bool joins(struct log *l, const struct batch *b, int64_t pending, int64_t now_ms)
+{
+	return !is_alone(b) && batch_bytes(b) <= l->config.segment_bytes && b->last_offset_delta >= 0
+	       && b->base_offset <= INT64_MAX - b->last_offset_delta - 1
+	       && !log_should_roll(l, b, pending, now_ms);
+}
+
+/* The first batch of a run: checks it and makes its segment ready. */
+static int begin_run(struct log *l, const struct batch *b, const void *bytes, struct marker *m,
+                     int64_t now_ms)
+{
 	if (l->broken)
 		return refuse(EIO);
-	if (batch_bytes(&b) > l->config.segment_bytes)
+	if (batch_bytes(b) > l->config.segment_bytes)
 		return refuse(EMSGSIZE);
-	l->now_ms = now_ms;
-	b.base_offset = l->end;
-	b.epoch = epoch;
-	if (b.last_offset_delta < 0 || b.base_offset > INT64_MAX - b.last_offset_delta - 1)
+	if (b->last_offset_delta < 0 || b->base_offset > INT64_MAX - b->last_offset_delta - 1)
 		return refuse(EINVAL);
-	if (marker_read(&b, bytes, &m) < 0 || note_epoch(l, &b) < 0)
+	if (marker_read(b, bytes, m) < 0 || note_epoch(l, b) < 0)
 		return -1;
-	if (log_should_roll(l, &b, 0, now_ms) && log_roll(l, b.base_offset, now_ms) < 0)
+	if (log_should_roll(l, b, 0, now_ms) && log_roll(l, b->base_offset, now_ms) < 0)
 		return -1;
-	if (ready(l) < 0 || producers_reserve(&l->producers, &b, &fresh) < 0)
+	return ready(l);
+}
+
+int log_append_run(struct log *l, struct log_item *v, int n, int32_t epoch, int64_t now_ms)
+{
+	struct batch b[LOG_RUN];
+	uint8_t heads[LOG_RUN][BATCH_HEADER];
+	struct iovec ranges[2 * LOG_RUN];
+	struct marker m, none = {.is = false};
+	int64_t next = l->end, bytes = 0;
+	bool fresh;
+	int k = 0;
+	l->now_ms = now_ms;
+	for (; k < n && k < LOG_RUN; k++) {
+		b[k] = *v[k].batch;
+		b[k].base_offset = next;
+		b[k].epoch = epoch;
+		if (k ? !joins(l, &b[k], bytes, now_ms) :
+		    begin_run(l, &b[k], v[k].bytes, &m, now_ms) < 0)
+			break;
+		if (producers_reserve(&l->producers, &b[k], &fresh) < 0)
+			break;
+		/* as it was checked: the caller's may lie in memory others write */
+		batch_head(&b[k], heads[k]);
+		ranges[2 * k] = (struct iovec){heads[k], BATCH_HEADER};
+		ranges[2 * k + 1] = (struct iovec){(char *)v[k].bytes + BATCH_HEADER,
+			(size_t)batch_bytes(&b[k]) - BATCH_HEADER};
+		bytes += batch_bytes(&b[k]);
+		next = batch_last_offset(&b[k]) + 1;
+		if (is_alone(&b[k]))
+			n = k + 1;
+	}
+	if (!k)
 		return -1;
-	reserve(l, batch_bytes(&b));
-	batch_head(&b, head);    /* as it was checked: the caller's may lie in memory others write */
-	if (write_placed(l, head, (const uint8_t *)bytes + BATCH_HEADER,
-		(size_t)batch_bytes(&b) - BATCH_HEADER) < 0)
+	reserve(l, bytes);
+	if (write_ranges(l->fd, ranges, 2 * k, log_active(l)->bytes) < 0)
 		return cut_back(l, "write");
-	if (commit(l, &b, &m) < 0)
-		return cut_back(l, "txnindex");
-	*base_offset = b.base_offset;
+	for (int i = 0; i < k; i++) {
+		if (commit(l, &b[i], i ? &none : &m) < 0)
+			return cut_back(l, "txnindex");
+		v[i].base_offset = b[i].base_offset;
+	}
+	return k;
+}
+
+int log_append(struct log *l, const struct batch *b, const void *bytes, int32_t epoch,
+               int64_t now_ms, int64_t *base_offset)
+{
+	struct log_item one = {.batch = b, .bytes = bytes};
+	if (log_append_run(l, &one, 1, epoch, now_ms) < 0)
+		return -1;
+	*base_offset = one.base_offset;
 	return 0;
 }
 

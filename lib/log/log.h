@@ -76,6 +76,16 @@ void log_configure(struct log *l, const struct log_config *c);
 int log_append(struct log *l, const struct batch *b, const void *bytes, int32_t epoch,
 	int64_t now_ms,
                int64_t *base_offset);  /* EMSGSIZE: larger than a segment (RECORD_LIST_TOO_LARGE) */
+/* The same for several, in one write. How many of them, from the first on, are in now: a segment
+ * that is full, control and transactional batches end a run. -1: none is, which is the first one's
+ * error. */
+enum { LOG_RUN = 64 };
+struct log_item {
+	const struct batch *batch;
+	const void *bytes;
+	int64_t base_offset;    /* out */
+};
+int log_append_run(struct log *l, struct log_item *v, int n, int32_t epoch, int64_t now_ms);
 /* As follower or copy: batches back to back, offsets and epochs kept; they must not go back
  * (EINVAL), their CRCs must be right (EBADMSG). A batch cut short at the end is ignored. On an
  * error whole batches before it may be in: see log_end. */
