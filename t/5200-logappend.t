@@ -65,6 +65,45 @@ def acks():
     t.ok(True, 'every version')
 
 
+def at_once():
+    """Requests that come in one piece are appended in one write: each has its own answer."""
+    node.topic('once', bytes([9] * 16), 2, segment_bytes='1048576')
+
+    def send(what, **kw):
+        return node.port.send('Produce', 9, **produce_request('once', what, **kw))
+
+    def answer(tag):
+        got = node.port.receive(tag)['Responses'][0]['PartitionResponses'][0]
+        return got['ErrorCode'], got['BaseOffset']
+
+    def idempotent(seq, n=1, pid=77, epoch=3):
+        return batch([b'v'] * n, pid=pid, epoch=epoch, seq=seq)
+
+    node.port.hold()
+    tags = [send(what) for what in (
+        idempotent(0, 2), idempotent(2), batch([b'plain']), idempotent(0, 2), idempotent(4),
+        idempotent(3), idempotent(0, pid=78), idempotent(3), idempotent(0, epoch=4),
+        idempotent(4, epoch=3), batch([b'q'])[:-1] + b'!', batch([b'z']))]
+    other = send(batch([b'y']), partition=1)
+    node.port.let_go()
+    t.same([answer(x) for x in tags],
+           [(0, 0), (0, 2), (0, 3), (0, 0), (45, -1), (0, 4), (0, 5), (0, 4), (0, 6), (47, -1),
+            (2, -1), (0, 7)],
+           'sequences, duplicates and errors in one write')
+    t.same(answer(other), (0, 0), 'and another partition')
+    big = [b'x' * 300000]
+    node.port.hold()
+    tags = [send(batch(big), acks=1) for _ in range(8)]
+    asked = [dict(Partition=0, CurrentLeaderEpoch=-1, LeaderEpoch=0)]
+    end = node.port.send('OffsetForLeaderEpoch', 4, ReplicaId=-2,
+                         Topics=[dict(Topic='once', Partitions=asked)])
+    node.port.let_go()
+    t.same([answer(x) for x in tags], [(0, 8 + i) for i in range(8)], 'over the end of segments')
+    t.same(node.port.receive(end)['Topics'][0]['Partitions'][0]['EndOffset'], 16,
+           'the request behind them sees them')
+    t.same(len(glob.glob(node.dir + '/log/once-0/*.log')), 3, 'in three segments')
+
+
 def refusals():
     whole = bytearray(batch([b'record']))
     whole[-3] ^= 1
@@ -424,6 +463,7 @@ def full():
 
 for f in (
     acks,
+    at_once,
     refusals,
     idempotence,
     replicas,

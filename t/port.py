@@ -117,7 +117,7 @@ class Port:
         self.socket.settimeout(timeout)
         self.socket.connect(path)
         self.tag, self.asked, self.answers, self.woken, self.fds = 0, {}, {}, [], []
-        self.bits = None
+        self.bits = self.held = None
         hello, anc = struct.pack('>H', 1) + str8(name), []
         if sleeper:
             self.bits = os.memfd_create('sleep', os.MFD_ALLOW_SEALING)
@@ -135,6 +135,14 @@ class Port:
         at = os.pread(self.bits, 1, slot // 8)[0] | 1 << slot % 8
         os.pwrite(self.bits, bytes([at]), slot // 8)
 
+    def hold(self):
+        """What is sent from now on leaves at once with let_go."""
+        self.held = []
+
+    def let_go(self):
+        held, self.held = self.held, None
+        self.socket.sendall(b''.join(held))
+
     def send(self, api, version, client=b'raw.', listener=BROKER, **values):
         self.tag += 1
         flexible = version >= raw.MESSAGES[api + 'Request'].flexible
@@ -143,7 +151,10 @@ class Port:
         call = bytes([listener]) + str8(b'User:test') + \
                      str8(b'127.0.0.1') + struct.pack('>Q', 0) + frame
         self.asked[self.tag] = (api, version)
-        self.socket.sendall(message(TCALL, self.tag, call))
+        if self.held is None:
+            self.socket.sendall(message(TCALL, self.tag, call))
+        else:
+            self.held.append(message(TCALL, self.tag, call))
         return self.tag
 
     def turn(self):

@@ -1,5 +1,5 @@
 /* One batch into one partition: checked, in sequence, appended; parked until it is as safe as acks
- * asks. */
+ * asks. What a caller sent at once goes into a partition in one write. */
 #include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -9,9 +9,14 @@
 #include "produce.h"
 #include "wire/codes.h"
 
-enum { SCRATCH_KEPT = 4 << 20 };
+enum {
+	SCRATCH_KEPT = 4 << 20,
+	GATHERED_MOST = 256,     /* parts whose requests wait for the write */
+};
 
 static struct buf scratch;       /* a batch with a new header: the caller's bytes are not ours */
+static struct partition *gathered;
+static int gathered_n;
 
 /* --- how a part ends -------------------------------------------------------------------------- */
 
@@ -143,6 +148,11 @@ static const void *with_new_header(struct batch *b, const void *bytes, const str
 	return scratch.p;
 }
 
+static void appended(struct part *a, const struct batch *b, int64_t base, int64_t now)
+{
+	placed(a, base, base + b->last_offset_delta, a->p->rules.log_append_time ? now : -1);
+}
+
 static void append(struct part *a, struct batch *b, const void *bytes, const struct log_verdict *v)
 {
 	struct partition *p = a->p;
@@ -162,9 +172,107 @@ static void append(struct part *a, struct batch *b, const void *bytes, const str
 	}
 	p->full = false;
 	partition_written(p);
-	placed(a, base, base + b->last_offset_delta, p->rules.log_append_time ? now : -1);
+	appended(a, b, base, now);
 	if (scratch.cap > SCRATCH_KEPT)
 		buf_free(&scratch);
+}
+
+/* --- several in one write --------------------------------------------------------------------- */
+
+static void gather(struct part *a)
+{
+	struct partition *p = a->p;
+	a->in->q->holds++;
+	if (!p->gathered) {
+		p->next_gathered = gathered;
+		gathered = p;
+	}
+	*p->gathered_end = a;
+	p->gathered_end = &a->next;
+	if (++gathered_n == GATHERED_MOST)
+		produce_write();
+}
+
+static const struct batch *before(const struct log_item *v, int n, const struct batch *b)
+{
+	while (b->producer_id >= 0 && n--)
+		if (v[n].batch->producer_id == b->producer_id)
+			return v[n].batch;
+	return NULL;
+}
+
+/* Next in its producer's sequence behind a batch that is in sequence. */
+static bool goes_on(const struct batch *was, const struct batch *b)
+{
+	return was->producer_epoch == b->producer_epoch
+	       && !((was->attributes | b->attributes) & (BATCH_TRANSACTIONAL | BATCH_CONTROL))
+	       && (int64_t)was->base_sequence + was->last_offset_delta + 1 == b->base_sequence;
+}
+
+/* The first of those from *at on that may go in together; who may not go in at all is answered. */
+static int next_run(struct part **at, struct part **run, struct log_item *v)
+{
+	int n = 0;
+	for (struct part *a; (a = *at) && n < LOG_RUN;) {
+		const struct batch *was = before(v, n, &a->batch);
+		if (was && !goes_on(was, &a->batch))
+			break;
+		*at = a->next;
+		if (!a->p->log) {
+			part_fail(a, WIRE_KAFKA_STORAGE_ERROR, NULL);
+			request_release(a->in->q);
+		} else if (!was && !in_sequence(a, &a->batch)) {
+			request_release(a->in->q);
+		} else {
+			v[n] = (struct log_item){.batch = &a->batch, .bytes = a->records.p};
+			run[n++] = a;
+		}
+	}
+	return n;
+}
+
+/* How many of the run are done with. */
+static int append_run(struct partition *p, struct part **run, struct log_item *v, int n)
+{
+	int64_t now = wall_ms();
+	int k = log_append_run(p->log, v, n, p->step.epoch, now);
+	if (k < 0) {
+		append_failed(run[0]);
+		request_release(run[0]->in->q);
+		return 1;
+	}
+	p->full = false;
+	partition_written(p);
+	for (int i = 0; i < k; i++) {
+		appended(run[i], &run[i]->batch, v[i].base_offset, now);
+		request_release(run[i]->in->q);
+	}
+	return k;
+}
+
+static void write_gathered(struct partition *p)
+{
+	struct log_item v[LOG_RUN];
+	struct part *run[LOG_RUN], *at = p->gathered;
+	p->gathered = NULL;
+	p->gathered_end = &p->gathered;
+	while (at) {
+		int n = next_run(&at, run, v);
+		int k = n ? append_run(p, run, v, n) : 0;
+		while (n > k) {    /* those behind are asked again: what is before them is settled */
+			run[--n]->next = at;
+			at = run[n];
+		}
+	}
+}
+
+void produce_write(void)
+{
+	for (struct partition *p; (p = gathered);) {
+		gathered = p->next_gathered;
+		write_gathered(p);
+	}
+	gathered_n = 0;
 }
 
 static bool may_append(struct part *a)
@@ -273,8 +381,13 @@ void part_append(struct part *a)
 	struct batch b;
 	if (!may_append(a) || !check(a, &b, &v))
 		return;
-	if (a->p->recoding || v.recode)
+	if (a->p->recoding || v.recode) {
 		queue(a, v.recode);
-	else
+	} else if (v.restamp || v.reseal) {
+		produce_write();
 		append(a, &b, a->records.p, &v);
+	} else {
+		a->batch = b;
+		gather(a);
+	}
 }

@@ -71,6 +71,8 @@ static void on_call(void *ctx, const struct port_call *c)
 		port_answer(node.loop, c->from, PORT_CLOSE, 0, NULL, 0);
 		return;
 	}
+	if (r.key)
+		produce_write();    /* what came before it is done before it */
 	switch (r.key) {
 	case 0: produce(c, &r); break;
 	case 1: replica_fetch(c, &r); break;
@@ -79,6 +81,11 @@ static void on_call(void *ctx, const struct port_call *c)
 	case 61: describe_producers(c, &r); break;
 	default: port_answer(node.loop, c->from, PORT_CLOSE, 0, NULL, 0);
 	}
+}
+
+static void on_drained(void *ctx)
+{
+	produce_write();
 }
 
 /* What was appended stays appended; the loop drops its answer. */
@@ -128,7 +135,8 @@ static void sync_everything(void)
 void serve(void)
 {
 	static struct port_service service = {
-		.call = on_call, .flush = on_flush, .hello = wake_hello, .gone = wake_gone,
+		.call = on_call, .drained = on_drained, .flush = on_flush,
+		.hello = wake_hello, .gone = wake_gone,
 	};
 	sync_everything();
 	checkpoints_lower();

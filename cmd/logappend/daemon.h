@@ -43,6 +43,8 @@ struct partition {
 	bool touched, dirty;            /* in node.touched, in node.dirty */
 	struct partition *next_touched, *next_dirty;
 	struct part *recoding, **recoding_end;   /* appends that wait for recode, in order */
+	struct part *gathered, **gathered_end;   /* appends for the next write, in order */
+	struct partition *next_gathered;
 	struct port_timer timer;        /* the first deadline of what is parked */
 	struct log_reader *reader;      /* for replicas' fetches; NULL until one comes */
 	uint32_t reader_layout;
@@ -154,6 +156,7 @@ bool topic_is_internal(struct span name);
 
 /* --- one file each --- */
 void produce(const struct port_call *c, const struct wire_request *r);
+void produce_write(void);                                /* appends what was gathered */
 void produce_abandon(struct partition *p, int error);    /* fails what waits for recode */
 void delete_records(const struct port_call *c, const struct wire_request *r);
 void offset_for_leader_epoch(const struct port_call *c, const struct wire_request *r);

@@ -41,6 +41,7 @@ static struct partition *new_partition(const struct meta_topic *t, int32_t index
 	p->key.topic_id = t->id;
 	p->key.index = index;
 	p->recoding_end = &p->recoding;
+	p->gathered_end = &p->gathered;
 	replica_init(&p->step, node.me.id);
 	p->topic = strdup(t->name);
 	if (p->topic && asprintf(&p->name, "%s-%d", t->name, index) >= 0)

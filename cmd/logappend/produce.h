@@ -16,8 +16,9 @@ struct part {
 	struct partition *p;
 	struct produce_response_partition_produce_response *answer;
 	struct span records;
+	struct batch batch;      /* its header, once it is gathered */
 	bool asked;              /* recode is at work on it */
-	struct part *next;       /* behind it in p->recoding */
+	struct part *next;       /* behind it in p->recoding or p->gathered */
 };
 
 void part_fail(struct part *a, int error, const char *message);

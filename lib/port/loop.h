@@ -25,11 +25,14 @@ struct port_call {
 	uint8_t listener;     /* enum wire_listener */
 	struct span principal, host;
 	int64_t deadline_ms;
-	struct span body;     /* the Kafka request frame; borrowed until the handler returns */
+	/* the Kafka request frame; borrowed until drained, or without that until call returns */
+	struct span body;
 	struct span caller;   /* name from Thello */
 };
 struct port_service {
 	void (*call)(void *ctx, const struct port_call *c);
+	/* All that a caller sent until now was handed over; may be NULL. */
+	void (*drained)(void *ctx);
 	/* Tflush, or the caller went away (then for each open call): no answer is wanted. */
 	void (*flush)(void *ctx, struct port_from from);
 	/* May be NULL; takes fd (-1 none). */

@@ -33,7 +33,7 @@ struct link {                        /* one caller */
 	uint32_t place;
 	struct map calls;            /* tag → struct open_call: called and not yet answered */
 	const uint8_t *arena;        /* the caller's; NULL none */
-	struct buf taken;            /* u32 tags: their bodies there are no longer needed */
+	struct buf taken;            /* u32 tags of calls with bodies there, since the last drained */
 };
 
 /* --- places ----------------------------------------------------------------------------------- */
@@ -165,14 +165,27 @@ static int call(struct port_loop *l, struct link *k, const struct port_message *
 		.caller = name_of(k),
 	};
 	k->service->call(k->ctx, &c);
-	if (m->arena && map_get(&k->calls, &m->tag, sizeof m->tag))
-		return buf_add32(&k->taken, m->tag);
-	return 0;
+	return m->arena ? buf_add32(&k->taken, m->tag) : 0;
 }
 
-/* Bodies are taken when their handlers return, long before what is parked is answered. */
+/* An answer says by itself that the body is no longer needed. */
+static void keep_unanswered(struct link *k)
+{
+	size_t n = 0;
+	for (size_t at = 0; at < k->taken.n; at += 4) {
+		uint32_t tag = get32(k->taken.p + at);
+		if (!map_get(&k->calls, &tag, sizeof tag))
+			continue;
+		put32(k->taken.p + n, tag);
+		n += 4;
+	}
+	k->taken.n = n;
+}
+
+/* Bodies are taken long before what is parked is answered. */
 static int say_taken(struct link *k)
 {
+	keep_unanswered(k);
 	while (k->taken.n) {
 		size_t n = k->taken.n / 4 < UINT16_MAX ? k->taken.n / 4 : UINT16_MAX;
 		struct port_message m = {.type = PORT_RTAKEN, .fd = -1, .list = k->taken.p,
@@ -239,6 +252,8 @@ static void link_ready(struct port_loop *l, struct handle *h, uint32_t events)
 		if (r < 0)
 			refuse(&m);
 	}
+	if (k->service->drained)
+		k->service->drained(k->ctx);
 	bool taken = k->taken.n;
 	if (r < 0 || say_taken(k) < 0)
 		link_broken(l, &k->line);
