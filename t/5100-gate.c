@@ -283,6 +283,93 @@ static void test_owner_dies(void)
 	close(reader);
 }
 
+static pid_t *owner_pid(const char *name)
+{
+	static struct {
+		const char *name;
+		pid_t *pid;
+	} known[] = {{"metaserve", &metaserve}, {"logappend", &logappend}, {"logserve", &logserve},
+	             {"elect", &elect}};
+	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+		if (!strcmp(known[i].name, name))
+			return known[i].pid;
+	static pid_t other;    /* nobody in this test serves its port */
+	if (!other)
+		other = owner_start(name);
+	return &other;
+}
+
+static void ask_default(int fd, const struct wire_api *a, uint32_t correlation, const char *what)
+{
+	struct buf body = {0}, b = {0};
+	void *request = calloc(1, wire_type_size(a->request));
+	wire_init(a->request, request);
+	if (a->max >= a->flexible)
+		buf_add(&body, "", 1);
+	if (wire_encode(a->request, a->max, request, &body, 0) < 0)
+		diag("%s cannot be encoded", a->name);
+	add_request_of(&b, a->key, a->max, correlation, what, body.p, body.n);
+	send_all(fd, b.p, b.n);
+	buf_free(&body);
+	buf_free(&b);
+	free(request);
+}
+
+/* Does its owner hold that many calls, within 5 s? */
+static bool parks(const struct wire_api *a, const char *want)
+{
+	int64_t end = port_now_ms() + 5000;
+	int fd = dial(port);
+	uint32_t c;
+	bool same = false;
+	while (!same && port_now_ms() < end) {
+		ask_default(fd, a, 1, "count");
+		same = next_answer(fd, &c) >= 0 && !strcmp((char *)got, want);
+		poll(0, 0, same ? 0 : 5);
+	}
+	close(fd);
+	return same;
+}
+
+static bool released(const struct wire_api *a)
+{
+	uint32_t c;
+	int fd = dial(port);
+	ask_default(fd, a, 1, "release");
+	bool good = next_answer(fd, &c) >= 0;
+	close(fd);
+	return good;
+}
+
+/* A client asks each in turn of an owner that then dies: what changes nothing is asked of its next
+ * life, and the client sees no more than that it takes longer. */
+static void test_resend(void)
+{
+	int kept = 0, closed = 0, wrong = 0;
+	for (size_t i = 0; i < wire_apis_n; i++) {
+		const struct wire_api *a = &wire_apis[i];
+		const char *name = a->owner[WIRE_BROKER];
+		if (!name || a->key == API_VERSIONS)
+			continue;
+		pid_t *pid = owner_pid(name);
+		int fd = dial(port);
+		ask_default(fd, a, 7, "park");
+		wrong += !parks(a, "1");
+		stop(*pid, SIGKILL);
+		*pid = owner_start(name);
+		bool good = a->resend ? parks(a, "1") && released(a) && answers(fd, 7, "parked")
+		                      : is_closed(fd);
+		if (!good)
+			diag("%s: %s", a->name, a->resend ? "not asked again" : "not closed");
+		wrong += !good;
+		kept += good && a->resend;
+		closed += good && !a->resend;
+		close(fd);
+	}
+	ok(!wrong && kept > 10 && closed > 5, "%d APIs are asked again, %d close the connection", kept,
+	   closed);
+}
+
 static void test_owner_away(void)
 {
 	stop(logappend, SIGKILL);
@@ -342,6 +429,7 @@ int main(void)
 	test_large();
 	test_bodies();
 	test_owner_dies();
+	test_resend();
 	test_owner_away();
 	test_bodies();
 	test_stop();

@@ -33,6 +33,7 @@
 
 #include "port/loop.h"
 #include "tap.h"
+#include "wire/wire.h"
 
 enum { PRODUCE = 0, FETCH = 1, METADATA = 3, API_VERSIONS = 18, CREATE_TOPICS = 19,
        FILE_SIZE = 3 << 20 };
@@ -412,20 +413,27 @@ static void send_all(int fd, const void *p, size_t n)
 	}
 }
 
-/* A request whose client id is the command. Metadata 4 goes to metaserve, Fetch 4 to logserve,
+/* A request whose client id is the command, with this after the header's client id. */
+static void add_request_of(struct buf *b, int key, int version, uint32_t correlation,
+                           const char *what, const void *body, size_t n)
+{
+	size_t id = strlen(what);
+	buf_add32(b, (uint32_t)(8 + 2 + id + n));
+	buf_add16(b, (uint16_t)key);
+	buf_add16(b, (uint16_t)version);
+	buf_add32(b, correlation);
+	buf_add16(b, (uint16_t)id);
+	buf_add(b, what, id);
+	buf_add(b, body, n);
+}
+
+/* Metadata 4 goes to metaserve, Fetch 4 to logserve,
  * Produce 3 to logappend, CreateTopics 2 to elect; none has a tag section in its header. */
 static void add_request(struct buf *b, int key, uint32_t correlation, const char *what,
                         const void *body, size_t n)
 {
 	static const int versions[] = {[PRODUCE] = 3, [FETCH] = 4, [METADATA] = 4, [CREATE_TOPICS] = 2};
-	size_t id = strlen(what);
-	buf_add32(b, (uint32_t)(8 + 2 + id + n));
-	buf_add16(b, (uint16_t)key);
-	buf_add16(b, (uint16_t)(key == API_VERSIONS ? 0 : versions[key]));
-	buf_add32(b, correlation);
-	buf_add16(b, (uint16_t)id);
-	buf_add(b, what, id);
-	buf_add(b, body, n);
+	add_request_of(b, key, key == API_VERSIONS ? 0 : versions[key], correlation, what, body, n);
 }
 
 static void ask_with(int fd, int key, uint32_t correlation, const char *what, const void *body,
