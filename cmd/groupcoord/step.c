@@ -39,6 +39,24 @@ struct span step_format(struct step *s, const char *format, ...)
 	return (struct span){p, n};
 }
 
+void step_tell(struct step *s, struct span group, const char *format, ...)
+{
+	char line[1024];
+	int n = snprintf(line, sizeof line / 2, "group %.*s: ", group.n, group.p);
+	va_list args;
+	if (!s->ops->tell)
+		return;
+	if (n >= (int)sizeof line / 2)
+		n = sizeof line / 2 - 1;
+	va_start(args, format);
+	vsnprintf(line + n, sizeof line - (size_t)n, format, args);
+	va_end(args);
+	for (char *c = line; *c; c++)           /* names and reasons are clients' own */
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
+	s->ops->tell(s->ctx, line);
+}
+
 int64_t step_group_config(const struct step *s, struct span group, const char *name,
                           int64_t otherwise)
 {

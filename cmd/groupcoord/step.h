@@ -64,6 +64,8 @@ struct step_ops {
 	 * partition is settled. Nothing else may be done with it in this step. */
 	void (*again)(void *ctx, const struct asker *who);
 	uint64_t (*random)(void *ctx);
+	/* One line for people about a group, without control characters; may be NULL. */
+	void (*tell)(void *ctx, const char *line);
 };
 
 struct step {
@@ -103,6 +105,9 @@ void *step_take(struct step *s, size_t n, size_t size);
 struct span step_copy(struct step *s, struct span text);
 struct span step_format(struct step *s, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
+/* Tells people about the group. */
+void step_tell(struct step *s, struct span group, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 /* A config of one group (ConfigResource GROUP, "consumer.session.timeout.ms"), if it has it. */
 int64_t step_group_config(const struct step *s, struct span group, const char *name,
                           int64_t otherwise);
