@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "classic.h"
+
 /* --- memory --- */
 
 void *group_get(size_t n)
@@ -165,6 +167,9 @@ void groups_tick(struct groups *gs, struct step *s)
 void groups_replay(struct groups *gs, int32_t partition, const struct replayed *r)
 {
 	switch (r->type) {
+	case RECORD_GROUP:
+		classic_replay(gs, partition, r->key, r->value);
+		break;
 	default:
 		break;              /* nothing of this node's depends on it */
 	}
