@@ -117,7 +117,7 @@ class Port:
         self.socket.settimeout(timeout)
         self.socket.connect(path)
         self.tag, self.asked, self.answers, self.woken, self.fds = 0, {}, {}, [], []
-        self.bits = self.held = None
+        self.bits = self.together = None
         hello, anc = struct.pack('>H', 1) + str8(name), []
         if sleeper:
             self.bits = os.memfd_create('sleep', os.MFD_ALLOW_SEALING)
@@ -137,11 +137,11 @@ class Port:
 
     def hold(self):
         """What is sent from now on leaves at once with let_go."""
-        self.held = []
+        self.together = []
 
     def let_go(self):
-        held, self.held = self.held, None
-        self.socket.sendall(b''.join(held))
+        together, self.together = self.together, None
+        self.socket.sendall(b''.join(together))
 
     def send(self, api, version, client=b'raw.', listener=BROKER, **values):
         self.tag += 1
@@ -151,10 +151,10 @@ class Port:
         call = bytes([listener]) + str8(b'User:test') + \
                      str8(b'127.0.0.1') + struct.pack('>Q', 0) + frame
         self.asked[self.tag] = (api, version)
-        if self.held is None:
+        if self.together is None:
             self.socket.sendall(message(TCALL, self.tag, call))
         else:
-            self.held.append(message(TCALL, self.tag, call))
+            self.together.append(message(TCALL, self.tag, call))
         return self.tag
 
     def turn(self):
