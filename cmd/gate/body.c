@@ -13,12 +13,12 @@
 enum { ALIGN = 64 };
 
 struct held {
-	uint32_t tag, n;
+	uint32_t n;
 	int chunk;
 };
 
 static struct port_arena arena = {.fd = -1};
-static struct map held;            /* tag → struct held: sent, not taken */
+static struct tagmap held;            /* tag → struct held: sent, not taken */
 static int hot = -1;               /* the chunk that is read into */
 static size_t fill;                /* its bytes that calls hold */
 
@@ -30,9 +30,9 @@ int body_open(void)
 void body_close(void)
 {
 	size_t at = 0;
-	for (void *v; (v = map_next(&held, &at));)
-		free(v);
-	map_free(&held);
+	for (const struct tagmap_slot *x; (x = tagmap_next(&held, &at));)
+		free(x->value);
+	tagmap_free(&held);
 	hot = -1;
 	port_arena_close(&arena);
 }
@@ -109,8 +109,8 @@ int body_hold(struct port_message *m)
 	struct held *x = malloc(sizeof *x);
 	if (!x)
 		return -1;
-	*x = (struct held){m->tag, (uint32_t)m->body.n, chunk_of(p)};
-	if (map_put(&held, &x->tag, sizeof x->tag, x) < 0) {
+	*x = (struct held){(uint32_t)m->body.n, chunk_of(p)};
+	if (tagmap_put(&held, m->tag, x) < 0) {
 		free(x);
 		return -1;
 	}
@@ -125,7 +125,7 @@ int body_hold(struct port_message *m)
 
 uint32_t body_taken(uint32_t tag)
 {
-	struct held *x = map_del(&held, &tag, sizeof tag);
+	struct held *x = tagmap_del(&held, tag);
 	if (!x)
 		return 0;
 	uint32_t n = x->n;

@@ -13,6 +13,7 @@
 #include "base/buf.h"
 #include "base/heap.h"
 #include "base/map.h"
+#include "base/tagmap.h"
 #include "port/connection.h"
 #include "wire/wire.h"
 

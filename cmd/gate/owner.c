@@ -22,7 +22,7 @@ struct owner {
 	int retry_ms;
 	struct timer retry;
 	uint32_t next_tag;
-	struct map calls;             /* tag → struct call */
+	struct tagmap calls;          /* tag → struct call */
 	struct call *first, *last;    /* in the order of sending */
 	struct client *blocked;
 	struct holder holder;
@@ -85,7 +85,7 @@ static int call_send(struct owner *o, struct call *k, const void *frame, size_t 
 static void taken(struct owner *o, uint32_t tag)
 {
 	uint32_t n = o->arena ? body_taken(tag) : 0;
-	struct call *k = n ? map_get(&o->calls, &tag, sizeof tag) : 0;
+	struct call *k = n ? tagmap_get(&o->calls, tag) : 0;
 	if (n)
 		owner_dirty(o);    /* others may wait for room */
 	if (!k)
@@ -99,10 +99,10 @@ int owner_call(struct call *k, const void *frame, size_t n)
 {
 	struct owner *o = k->owner;
 	k->tag = o->next_tag++;
-	if (map_put(&o->calls, &k->tag, sizeof k->tag, k) < 0)
+	if (tagmap_put(&o->calls, k->tag, k) < 0)
 		return -1;
 	if (call_send(o, k, frame, n) < 0) {
-		map_del(&o->calls, &k->tag, sizeof k->tag);
+		tagmap_del(&o->calls, k->tag);
 		return -1;
 	}
 	call_link(o, k);
@@ -111,7 +111,7 @@ int owner_call(struct call *k, const void *frame, size_t n)
 
 void owner_done(struct call *k)
 {
-	map_del(&k->owner->calls, &k->tag, sizeof k->tag);
+	tagmap_del(&k->owner->calls, k->tag);
 	call_unlink(k->owner, k);
 }
 
@@ -121,7 +121,7 @@ int owner_resend(struct call *k)
 	owner_done(k);
 	if (o->up && owner_call(k, k->frame, k->frame_n) == 0)
 		return 0;
-	map_put(&o->calls, &k->tag, sizeof k->tag, k);    /* as it was: owner_done comes later */
+	tagmap_put(&o->calls, k->tag, k);    /* as it was: owner_done comes later */
 	call_link(o, k);
 	return -1;
 }
@@ -264,7 +264,7 @@ static int greeted(struct owner *o)
 static void answered(struct owner *o, const struct port_message *m)
 {
 	taken(o, m->tag);
-	struct call *k = map_get(&o->calls, &m->tag, sizeof m->tag);
+	struct call *k = tagmap_get(&o->calls, m->tag);
 	if (k && !k->waiting)
 		client_answered(k, &o->holder, m);
 	else

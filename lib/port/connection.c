@@ -21,9 +21,10 @@ enum {
 	READ_FIRST = 64 << 10,
 	READ_TURN = 1 << 20,    /* bytes after which others have their turn */
 	KEEP = 1 << 20,         /* an empty buffer larger than this is given back */
+	TOGETHER = 32 << 10,    /* messages without descriptors share so many bytes */
 };
 
-struct message_out {
+struct message_out {                /* one, or several without descriptors */
 	struct message_out *next;
 	struct buf bytes;
 	size_t sent;
@@ -39,7 +40,8 @@ struct port_connection {
 	size_t fds_n, fds_at, fds_cap;
 	struct port_piece *pieces;
 	size_t pieces_cap;
-	struct message_out *first, **last;
+	struct message_out *first, **last, *newest;
+	struct message_out *spare;      /* with its buffer; NULL none */
 	size_t queued;
 };
 
@@ -80,6 +82,8 @@ void port_connection_free(struct port_connection *c)
 	}
 	for (size_t i = c->fds_at; i < c->fds_n; i++)
 		close(c->fds[i]);
+	if (c->spare)
+		out_free(c->spare);
 	free(c->fds);
 	free(c->pieces);
 	buf_free(&c->in);
@@ -287,9 +291,8 @@ static int keep_one(struct message_out *o, int fd)
 	return 0;
 }
 
-static int duplicate_fds(struct message_out *o, const struct port_message *m)
+static int duplicate_fds(struct message_out *o, const struct port_message *m, size_t n)
 {
-	size_t n = count_fds(m);
 	if (n == 0)
 		return 0;
 	o->fds = malloc(n * sizeof *o->fds);
@@ -303,12 +306,43 @@ static int duplicate_fds(struct message_out *o, const struct port_message *m)
 	return 0;
 }
 
+static struct message_out *out_new(struct port_connection *c)
+{
+	struct message_out *o = c->spare;
+	c->spare = 0;
+	return o ? o : calloc(1, sizeof *o);
+}
+
+static void out_done(struct port_connection *c, struct message_out *o)
+{
+	if (c->spare || o->bytes.cap > 2 * TOGETHER) {
+		out_free(o);
+		return;
+	}
+	free(o->fds);
+	*o = (struct message_out){.bytes = {o->bytes.p, 0, o->bytes.cap}};
+	c->spare = o;
+}
+
+static int send_with_newest(struct port_connection *c, const struct port_message *m)
+{
+	struct message_out *o = c->newest;
+	size_t before = o->bytes.n;
+	if (port_pack(&o->bytes, m) < 0)
+		return -1;
+	c->queued += o->bytes.n - before;
+	return 0;
+}
+
 int port_send(struct port_connection *c, const struct port_message *m)
 {
-	struct message_out *o = calloc(1, sizeof *o);
+	size_t fds = count_fds(m);
+	if (c->first && !c->newest->fds_n && !fds && c->newest->bytes.n < TOGETHER)
+		return send_with_newest(c, m);
+	struct message_out *o = out_new(c);
 	if (!o)
 		return -1;
-	if (port_pack(&o->bytes, m) < 0 || duplicate_fds(o, m) < 0) {
+	if (port_pack(&o->bytes, m) < 0 || duplicate_fds(o, m, fds) < 0) {
 		int e = errno;
 		out_free(o);
 		errno = e;
@@ -316,6 +350,7 @@ int port_send(struct port_connection *c, const struct port_message *m)
 	}
 	*c->last = o;
 	c->last = &o->next;
+	c->newest = o;
 	c->queued += o->bytes.n;
 	return 0;
 }
@@ -394,7 +429,7 @@ static void sent(struct port_connection *c, const struct batch *b, size_t n)
 		c->first = o->next;
 		if (!c->first)
 			c->last = &c->first;
-		out_free(o);
+		out_done(c, o);
 	}
 }
 

@@ -3,7 +3,7 @@
 #define PORT_INSIDE_H
 #include <sys/epoll.h>
 
-#include "base/map.h"
+#include "base/tagmap.h"
 #include "port/loop.h"
 
 struct handle {

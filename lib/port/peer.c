@@ -34,7 +34,7 @@ struct port_peer {
 	int retry_ms;
 	struct port_timer retry;
 	uint32_t next_tag;
-	struct map asks;             /* tag → struct ask */
+	struct tagmap asks;             /* tag → struct ask */
 	struct port_ranges ranges;
 	struct ask *first, **last;
 };
@@ -50,7 +50,7 @@ static void ask_unlink(struct ask *a)
 		a->next->before = a->before;
 	else
 		a->peer->last = a->before;
-	map_del(&a->peer->asks, &a->tag, sizeof a->tag);
+	tagmap_del(&a->peer->asks, a->tag);
 	port_timer_stop(a->peer->loop, &a->deadline);
 }
 
@@ -127,11 +127,11 @@ static struct ask *ask_new(struct port_peer *p, struct span principal, struct sp
 static int ask_start(struct ask *a, struct span principal, struct span host, struct span frame)
 {
 	struct port_peer *p = a->peer;
-	if (map_put(&p->asks, &a->tag, sizeof a->tag, a) < 0)
+	if (tagmap_put(&p->asks, a->tag, a) < 0)
 		return -1;
 	if ((a->deadline_ms > 0 && port_timer_set(p->loop, &a->deadline, a->deadline_ms) < 0) ||
 	    (p->up && ask_send(a, principal, host, frame) < 0)) {
-		map_del(&p->asks, &a->tag, sizeof a->tag);
+		tagmap_del(&p->asks, a->tag);
 		port_timer_stop(p->loop, &a->deadline);
 		return -1;
 	}
@@ -193,7 +193,7 @@ static int answered(struct port_peer *p, const struct port_message *m)
 {
 	port_ranges_take(&p->ranges, m, p->line.c);
 	line_touch(p->loop, &p->line);    /* the owner may have to be told of a descriptor */
-	struct ask *a = map_get(&p->asks, &m->tag, sizeof m->tag);
+	struct ask *a = tagmap_get(&p->asks, m->tag);
 	struct port_reply r = {.kind = m->kind};
 	if (!a || !a->sent)
 		return 0;    /* given up meanwhile */
@@ -310,7 +310,7 @@ static void peer_free(struct handle *h)
 		next = a->next;
 		free(a);
 	}
-	map_free(&p->asks);
+	tagmap_free(&p->asks);
 	port_ranges_close(&p->ranges);
 	line_close(&p->line);
 	free(p->path);

@@ -19,10 +19,6 @@ struct server {
 	struct port_timer resume;    /* set when descriptors ran out */
 };
 
-struct open_call {
-	uint32_t tag;
-};
-
 struct link {                        /* one caller */
 	struct line line;
 	const struct port_service *service;
@@ -31,7 +27,7 @@ struct link {                        /* one caller */
 	char name[256];
 	uint8_t name_n;
 	uint32_t place;
-	struct map calls;            /* tag → struct open_call: called and not yet answered */
+	struct tagmap calls;         /* called and not yet answered */
 	const uint8_t *arena;        /* the caller's; NULL none */
 	struct buf taken;            /* u32 tags of calls with bodies there, since the last drained */
 };
@@ -89,10 +85,7 @@ static struct span name_of(const struct link *k)
 static void link_free(struct handle *h)
 {
 	struct link *k = (struct link *)h;
-	size_t at = 0;
-	for (void *v; (v = map_next(&k->calls, &at));)
-		free(v);
-	map_free(&k->calls);
+	tagmap_free(&k->calls);
 	line_close(&k->line);
 	port_arena_unmap(k->arena);
 	buf_free(&k->taken);
@@ -108,7 +101,7 @@ static void link_broken(struct port_loop *l, struct line *line)
 	line_close(line);
 	handle_bury(l, &line->h);
 	size_t at = 0;
-	for (struct open_call *o; (o = map_next(&k->calls, &at));)
+	for (const struct tagmap_slot *o; (o = tagmap_next(&k->calls, &at));)
 		if (k->service->flush)
 			k->service->flush(k->ctx, (struct port_from){who.place, who.generation, o->tag});
 	if (k->greeted && k->service->gone)
@@ -149,16 +142,8 @@ static struct span body_of(const struct link *k, const struct port_message *m)
 static int call(struct port_loop *l, struct link *k, const struct port_message *m)
 {
 	struct span body = body_of(k, m);
-	if (body.n < 0 || map_get(&k->calls, &m->tag, sizeof m->tag))
+	if (body.n < 0 || tagmap_get(&k->calls, m->tag) || tagmap_put(&k->calls, m->tag, k) < 0)
 		return -1;
-	struct open_call *o = malloc(sizeof *o);
-	if (!o)
-		return -1;
-	o->tag = m->tag;
-	if (map_put(&k->calls, &o->tag, sizeof o->tag, o) < 0) {
-		free(o);
-		return -1;
-	}
 	struct port_call c = {
 		.from = from(l, k, m->tag), .listener = m->listener, .principal = m->principal,
 		.host = m->host, .deadline_ms = (int64_t)m->deadline_ms, .body = body,
@@ -174,7 +159,7 @@ static void keep_unanswered(struct link *k)
 	size_t n = 0;
 	for (size_t at = 0; at < k->taken.n; at += 4) {
 		uint32_t tag = get32(k->taken.p + at);
-		if (!map_get(&k->calls, &tag, sizeof tag))
+		if (!tagmap_get(&k->calls, tag))
 			continue;
 		put32(k->taken.p + n, tag);
 		n += 4;
@@ -197,11 +182,6 @@ static int say_taken(struct link *k)
 	return 0;
 }
 
-static void close_call(struct link *k, uint32_t tag)
-{
-	free(map_del(&k->calls, &tag, sizeof tag));
-}
-
 static int handle_message(struct port_loop *l, struct link *k, const struct port_message *m)
 {
 	if (m->type == PORT_THELLO)
@@ -211,9 +191,8 @@ static int handle_message(struct port_loop *l, struct link *k, const struct port
 	switch (m->type) {
 	case PORT_TCALL: return call(l, k, m);
 	case PORT_TFLUSH:
-		if (!map_get(&k->calls, &m->tag, sizeof m->tag))
+		if (!tagmap_del(&k->calls, m->tag))
 			return 0;    /* its answer is on the way */
-		close_call(k, m->tag);
 		if (k->service->flush)
 			k->service->flush(k->ctx, from(l, k, m->tag));
 		return 0;
@@ -356,14 +335,13 @@ int port_answer(struct port_loop *l, struct port_from to, enum port_kind kind, u
                 struct port_piece *pieces, uint16_t n)
 {
 	struct link *k = find(l, to);
-	if (!k || !map_get(&k->calls, &to.tag, sizeof to.tag))
+	if (!k || !tagmap_del(&k->calls, to.tag))
 		return 0;
 	struct port_message m = {.type = PORT_RCALL, .tag = to.tag, .fd = -1, .kind = kind,
 	                         .mute_ms = mute_ms, .pieces = pieces, .pieces_n = n};
 	int r = port_send(k->line.c, &m);
 	if (r < 0)
 		r = answer_close(l, k, to.tag);
-	close_call(k, to.tag);
 	line_touch(l, &k->line);
 	return r;
 }
