@@ -1,7 +1,5 @@
 /* The assignors give what Apache Kafka's give: vectors/assign.tsv.gz, by vectors/make-assign.sh. */
-#include "../cmd/groupcoord/assign_mixed.c"
-#include "../cmd/groupcoord/assign_range.c"
-#include "../cmd/groupcoord/assign_uniform.c"
+#include "../cmd/groupcoord/assign.h"
 #include "tap.h"
 
 enum { topics_max = 16, members_max = 64, partitions_max = 256 };

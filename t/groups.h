@@ -94,6 +94,13 @@ static inline void world_init(struct world *w)
 		.initial_rebalance_delay = 3000,
 		.max_size = INT32_MAX,
 		.offset_metadata_max = 4096,
+		.consumer_session_timeout = 45000,
+		.consumer_heartbeat_interval = 5000,
+		.consumer_max_size = INT32_MAX,
+		.consumer_assignors = "uniform,range",
+		.consumer_migration_policy = "bidirectional",
+		.consumer_regex_refresh_interval = 600000,
+		.consumer_assignment_interval = 1000,
 	};
 	w->step = (struct step){ .now_ms = 1000, .wall_ms = 1700000000000, .partition = PARTITION,
 		                 .image = &w->image, .settings = &w->settings, .arena = &w->arena,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "classic.h"
+#include "consumer.h"
 
 /* --- memory --- */
 
@@ -169,6 +170,10 @@ void groups_replay(struct groups *gs, int32_t partition, const struct replayed *
 	switch (r->type) {
 	case RECORD_GROUP:
 		classic_replay(gs, partition, r->key, r->value);
+		break;
+	case RECORD_CONSUMER_GROUP ... RECORD_CONSUMER_CURRENT_MEMBER:
+	case RECORD_CONSUMER_REGEX:
+		consumer_replay(gs, partition, r);
 		break;
 	default:
 		break;              /* nothing of this node's depends on it */

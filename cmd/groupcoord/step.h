@@ -44,6 +44,7 @@ struct group_settings {
 	const char *consumer_assignors;                     /* a list, the first is the default */
 	const char *consumer_migration_policy;              /* BIDIRECTIONAL, UPGRADE ... */
 	int32_t consumer_regex_refresh_interval;
+	int32_t consumer_assignment_interval;       /* the least time between two targets */
 	/* offsets */
 	int32_t offset_metadata_max;                        /* offset.metadata.max.bytes */
 	int64_t offsets_retention;                          /* offsets.retention.minutes, in ms */
