@@ -11,7 +11,7 @@
 
 enum {
 	SCRATCH_KEPT = 4 << 20,
-	GATHERED_MOST = 256,     /* parts whose requests wait for the write */
+	GATHERED_MOST = 64,      /* parts whose requests wait for the write */
 };
 
 static struct buf scratch;       /* a batch with a new header: the caller's bytes are not ours */
