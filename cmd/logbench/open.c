@@ -61,7 +61,7 @@ static void on_answer(void *arg, const struct net_answer *a)
 	struct lane *l = arg;
 	unsigned at = l->answered++ % IN_FLIGHT_MOST;
 	int code = answer_code(a);
-	result.end_us = now_us();
+	result.end_us = a->at_us;
 	waiting--;
 	written += code ? 0 : l->count_sent[at];
 	count_answer(code, l->count_sent[at]);
@@ -115,7 +115,7 @@ static void on_read(void *arg, const struct net_answer *a)
 	struct lane *l = arg;
 	struct batch b;
 	struct span records = fetched(a, &l->mem);
-	result.end_us = now_us();
+	result.end_us = a->at_us;
 	const uint8_t *p = (const uint8_t *)records.p;
 	for (size_t n = records.n > 0 ? (size_t)records.n : 0;
 	     n >= BATCH_HEADER && batch_parse(&b, p, n) == 0 && (size_t)batch_bytes(&b) <= n;) {

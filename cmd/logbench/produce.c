@@ -25,6 +25,7 @@ struct sender {
 	unsigned first, next;
 };
 static struct buf batch;
+static struct buf *requests; /* by partition: what was sent once is sent again */
 static int64_t batch_records, issued;
 static int waiting;
 
@@ -75,36 +76,35 @@ void count_answer(int code, int64_t records)
 	result.bytes += records * opt.record_bytes;
 }
 
-static bool enough(void)
+static bool enough(int64_t now)
 {
-	return opt.records ? issued >= opt.records : time_over();
+	return opt.records ? issued >= opt.records : now - start_us >= opt.seconds * 1000000;
 }
 
-static void produce(struct sender *s);
+static void produce(struct sender *s, int64_t now);
 
 int answer_code(const struct net_answer *a)
 {
+	static struct arena mem;
 	struct produce_response r;
-	struct arena mem = {0};
+	arena_reset(&mem);
 	if (a->error || net_answer_decode(a, &mem, &r) < 0)
 		die_lost(a->error ? a->error : errno);
 	if (r.responses_n != 1 || r.responses[0].partition_responses_n != 1)
 		die_lost(EBADMSG);
-	int code = r.responses[0].partition_responses[0].error_code;
-	arena_free(&mem);
-	return code;
+	return r.responses[0].partition_responses[0].error_code;
 }
 
 static void on_produced(void *arg, const struct net_answer *a)
 {
 	struct sender *s = arg;
 	int code = answer_code(a);
-	result.end_us = now_us();
+	result.end_us = a->at_us;
 	latency_add(result.end_us - s->sent_us[s->first++ % IN_FLIGHT_MOST]);
 	count_answer(code, batch_records);
 	waiting--;
-	if (!enough())
-		produce(s);
+	if (!enough(a->at_us))
+		produce(s, a->at_us);
 }
 
 void send_batch(struct net_connection *c, int32_t partition, const struct buf *b, net_done *done,
@@ -130,12 +130,28 @@ void send_batch(struct net_connection *c, int32_t partition, const struct buf *b
 		die_lost(errno == ENOTCONN ? c->error : errno);
 }
 
-static void produce(struct sender *s)
+static void send_again(struct sender *s, net_done *done)
 {
-	send_batch(s->connection, s->partition, &batch, opt.acks ? on_produced : NULL, s);
+	struct net_connection *c = s->connection;
+	struct buf *request = &requests[s->partition];
+	if (request->n) {
+		if (net_connection_repeat(c, request->p, request->n, REQUEST_MS, done, s) < 0)
+			die_lost(errno == ENOTCONN ? c->error : errno);
+		return;
+	}
+	size_t before = net_connection_unsent(c);
+	send_batch(c, s->partition, &batch, done, s);
+	size_t n = net_connection_unsent(c) - before;
+	if (buf_add(request, c->out.p + c->out.n - n, n) < 0)
+		die_memory();
+}
+
+static void produce(struct sender *s, int64_t now)
+{
+	send_again(s, opt.acks ? on_produced : NULL);
 	issued += batch_records;
 	if (opt.acks) {
-		s->sent_us[s->next++ % IN_FLIGHT_MOST] = now_us();
+		s->sent_us[s->next++ % IN_FLIGHT_MOST] = now;
 		waiting++;
 	} else {
 		count_answer(0, batch_records);
@@ -175,7 +191,8 @@ void bench_produce(void)
 {
 	int n = (int)opt.connections;
 	struct sender *senders = calloc((size_t)n, sizeof *senders);
-	if (!senders)
+	requests = calloc((size_t)topic.n, sizeof *requests);
+	if (!senders || !requests)
 		die_memory();
 	make_batch();
 	for (int i = 0; i < n; i++) {
@@ -188,13 +205,13 @@ void bench_produce(void)
 	}
 	start_us = now_us();
 	for (int i = 0; i < n && opt.acks; i++)
-		for (int64_t k = 0; k < opt.in_flight && !enough(); k++)
-			produce(&senders[i]);
-	while (!opt.acks && !enough()) {
+		for (int64_t k = 0; k < opt.in_flight && !enough(now_us()); k++)
+			produce(&senders[i], now_us());
+	while (!opt.acks && !enough(now_us())) {
 		for (int i = 0; i < n; i++)
-			while (!enough() &&
+			while (!enough(now_us()) &&
 			       net_connection_unsent(senders[i].connection) < UNSENT_MOST)
-				produce(&senders[i]);
+				produce(&senders[i], 0);
 		turn(net_now() + 1000);
 	}
 	if (!opt.acks)

@@ -22,11 +22,16 @@ struct net_pending {
 	int16_t key, version;
 };
 
-int64_t net_now(void)
+int64_t net_now_us(void)
 {
 	struct timespec t;
 	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+int64_t net_now(void)
+{
+	return net_now_us() / 1000;
 }
 
 /* The callbacks may queue nothing on a dead connection, so the list only shrinks. */
@@ -55,20 +60,30 @@ void net_connection_close(struct net_connection *c)
 	kill_connection(c, ECANCELED);
 	buf_free(&c->out);
 	buf_free(&c->in);
+	for (struct net_pending *p; (p = c->spare);) {
+		c->spare = p->next;
+		free(p);
+	}
 }
 
 static int queue_pending(struct net_connection *c, int key, int version, int timeout_ms,
 			 net_done *done, void *arg)
 {
-	struct net_pending *p = calloc(1, sizeof *p);
-	if (!p)
+	struct net_pending *p = c->spare;
+	if (p)
+		c->spare = p->next;
+	else if (!(p = malloc(sizeof *p)))
 		return -1;
-	p->done = done;
-	p->arg = arg;
-	p->deadline = net_now() + timeout_ms;
-	p->correlation = c->correlation;
-	p->key = (int16_t)key;
-	p->version = (int16_t)version;
+	*p = (struct net_pending){
+		.done = done,
+		.arg = arg,
+		.deadline = net_now() + timeout_ms,
+		.correlation = c->correlation,
+		.key = (int16_t)key,
+		.version = (int16_t)version,
+	};
+	if (!c->first || p->deadline < c->earliest)
+		c->earliest = p->deadline;
 	*c->last = p;
 	c->last = &p->next;
 	c->in_flight++;
@@ -117,6 +132,29 @@ int net_connection_send(struct net_connection *c, int key, int version, const vo
 	return 0;
 }
 
+int net_connection_repeat(struct net_connection *c, const void *frame, size_t n, int timeout_ms,
+			  net_done *done, void *arg)
+{
+	enum { KEY = 4, VERSION = 6, CORRELATION = 8 };
+	const uint8_t *p = frame;
+	if (c->fd < 0) {
+		errno = ENOTCONN;
+		return -1;
+	}
+	if (c->out_at > 0 && c->out_at == c->out.n)
+		c->out_at = c->out.n = 0;
+	size_t before = c->out.n;
+	if (buf_add(&c->out, frame, n) < 0)
+		return -1;
+	put32(c->out.p + before + CORRELATION, (uint32_t)++c->correlation);
+	if (done && queue_pending(c, (int16_t)get16(p + KEY), (int16_t)get16(p + VERSION), timeout_ms,
+				  done, arg) < 0) {
+		c->out.n = before;
+		return -1;
+	}
+	return 0;
+}
+
 short net_connection_events(const struct net_connection *c)
 {
 	if (c->fd < 0)
@@ -131,11 +169,16 @@ size_t net_connection_unsent(const struct net_connection *c)
 
 int64_t net_connection_deadline(const struct net_connection *c)
 {
-	int64_t least = INT64_MAX;
+	return c->first ? c->earliest : INT64_MAX;
+}
+
+/* What was the earliest may have been answered since. */
+static void look_for_earliest(struct net_connection *c)
+{
+	c->earliest = INT64_MAX;
 	for (const struct net_pending *p = c->first; p; p = p->next)
-		if (p->deadline < least)
-			least = p->deadline;
-	return least;
+		if (p->deadline < c->earliest)
+			c->earliest = p->deadline;
 }
 
 static void write_out(struct net_connection *c)
@@ -173,9 +216,11 @@ static int take_answer(struct net_connection *c, const uint8_t *frame, size_t n)
 		.version = p->version,
 		.body = frame + header,
 		.n = n - (size_t)header,
+		.at_us = c->read_us,
 	};
 	p->done(p->arg, &a);
-	free(p);
+	p->next = c->spare;
+	c->spare = p;
 	return 0;
 }
 
@@ -217,6 +262,7 @@ static void read_in(struct net_connection *c)
 		return;
 	}
 	c->in.n += (size_t)r;
+	c->read_us = net_now_us();
 	take_answers(c);
 }
 
@@ -226,7 +272,10 @@ void net_connection_turn(struct net_connection *c, short revents)
 		read_in(c);
 	if (c->fd >= 0 && c->out_at < c->out.n)
 		write_out(c);
-	if (c->fd >= 0 && net_connection_deadline(c) <= net_now())
+	if (c->fd < 0 || net_connection_deadline(c) > net_now())
+		return;
+	look_for_earliest(c);
+	if (net_connection_deadline(c) <= net_now())
 		kill_connection(c, ETIMEDOUT);
 }
 

@@ -24,6 +24,7 @@ struct net_answer {
 	int key, version;
 	const uint8_t *body; /* after the response header; borrowed until the callback returns */
 	size_t n;
+	int64_t at_us; /* when it was read: net_now's clock, microseconds */
 };
 typedef void net_done(void *arg,
 		      const struct net_answer *a); /* may send, must not free the connection */
@@ -37,12 +38,16 @@ struct net_connection {
 	size_t out_at;
 	struct buf in;                     /* bytes that have come and are not yet a whole answer */
 	struct net_pending *first, **last; /* requests sent and unanswered */
+	struct net_pending *spare;         /* memory for the next ones */
+	int64_t earliest;                  /* none of their deadlines is before this */
+	int64_t read_us;
 	int in_flight;
 	int32_t correlation;
 	char client[64]; /* client id */
 };
 
-int64_t net_now(void); /* monotonic clock, ms: all deadlines here are in it */
+int64_t net_now(void);    /* monotonic clock, ms: all deadlines here are in it */
+int64_t net_now_us(void); /* the same, microseconds */
 
 /* Connects and negotiates (ApiVersions, KIP-35, KIP-511), both by `until`. ETIMEDOUT, ECONNREFUSED,
  * ENOENT (no such host), EBADMSG (what answers is no Kafka node) ... c is then dead. */
@@ -57,8 +62,14 @@ void net_connection_close(struct net_connection *c); /* answers what is in fligh
 int net_connection_send(struct net_connection *c, int key, int version, const void *request,
 			int timeout_ms, net_done *done, void *arg);
 
+/* Queues n bytes that net_connection_send made before, length included, for a node that knows the
+ * same versions: only the correlation id is put anew. */
+int net_connection_repeat(struct net_connection *c, const void *frame, size_t n, int timeout_ms,
+			  net_done *done, void *arg);
+
 short net_connection_events(const struct net_connection *c);     /* what to poll for; 0 dead */
-int64_t net_connection_deadline(const struct net_connection *c); /* earliest, INT64_MAX none */
+/* No request's time is over before this; INT64_MAX none is in flight. */
+int64_t net_connection_deadline(const struct net_connection *c);
 void net_connection_turn(struct net_connection *c,
 			 short revents); /* writes, reads, calls back, times out */
 size_t net_connection_unsent(const struct net_connection *c); /* bytes still in this process */

@@ -195,8 +195,13 @@ int net_turn(struct net *n, struct pollfd *more, int more_n, int64_t until)
 		return -1;
 	if (more_n)
 		memcpy(more, p + own, (size_t)more_n * sizeof *p);
-	for (int i = 0; i < own; i++)
-		net_connection_turn(n->connections[i], n->polls[i].revents);
+	int64_t now = net_now();
+	for (int i = 0; i < own; i++) {
+		struct net_connection *c = n->connections[i];
+		if (n->polls[i].revents || net_connection_unsent(c) ||
+		    net_connection_deadline(c) <= now)
+			net_connection_turn(c, n->polls[i].revents);
+	}
 	return 0;
 }
 
