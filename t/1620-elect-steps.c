@@ -1,4 +1,4 @@
-/* The three steps of elect without sockets, clocks or disks. */
+/* The agent and controller steps of elect without sockets, clocks or disks. */
 #include "../cmd/elect/agent.c"
 #include "../cmd/elect/brokers.c"
 #include "../cmd/elect/configs.c"
@@ -6,69 +6,9 @@
 #include "../cmd/elect/features.c"
 #include "../cmd/elect/leaders.c"
 #include "../cmd/elect/placement.c"
-#include "../cmd/elect/quorum.c"
 #include "../cmd/elect/topics.c"
 #include "../cmd/elect/twice.c"
 #include "tap.h"
-
-/* --- quorum --- */
-
-static struct quorum_todo step(struct quorum *q, enum quorum_event_type type, int32_t epoch,
-			       int64_t end, int32_t id)
-{
-	struct quorum_event e = { .type = type, .epoch = epoch, .end = end, .id = id, .now_ms = 5 };
-	struct quorum_todo todo;
-
-	quorum_step(q, &e, &todo);
-	return todo;
-}
-
-static void test_one_voter(void)
-{
-	struct uuid dir = { { 1 } };
-	struct quorum q;
-	struct quorum_todo t;
-
-	quorum_init(&q, 1, &dir);
-	is_int(quorum_voter_add(&q, 1, &dir), 0, "a voter");
-	is_int(quorum_voter_add(&q, 1, &dir), -1, "not twice");
-	t = step(&q, QUORUM_START, 4, 100, 0);
-	ok(t.save && !t.begin && q.role == QUORUM_CANDIDATE && q.epoch == 5 && q.voted == 1,
-	   "stands in a new epoch");
-	t = step(&q, QUORUM_SAVED, 0, 0, 0);
-	ok(t.save && t.begin && q.role == QUORUM_LEADER && q.leader == 1,
-	   "elected when its vote is on disk");
-	t = step(&q, QUORUM_FLUSHED, 0, 100, 0);
-	ok(!t.committed && q.high_watermark == -1, "nothing counts before a record of this epoch");
-	t = step(&q, QUORUM_FLUSHED, 0, 101, 0);
-	ok(t.committed && q.high_watermark == 101, "then all of it");
-	t = step(&q, QUORUM_FETCHED, 0, 500, 1);
-	ok(!t.committed, "its own fetch means nothing");
-	step(&q, QUORUM_STOP, 0, 0, 0);
-	t = step(&q, QUORUM_FLUSHED, 0, 102, 0);
-	ok(!t.committed && q.high_watermark == 101, "a leader that stopped commits nothing");
-}
-
-static void test_three_voters(void)
-{
-	struct uuid dirs[3] = { { { 1 } }, { { 2 } }, { { 3 } } };
-	struct quorum q;
-
-	quorum_init(&q, 1, &dirs[0]);
-	for (int i = 0; i < 3; i++)
-		quorum_voter_add(&q, i + 1, &dirs[i]);
-	step(&q, QUORUM_START, 4, 100, 0);
-	ok(q.role == QUORUM_UNATTACHED, "three voters: nobody leads alone");
-	q.role = QUORUM_LEADER;
-	ok(!step(&q, QUORUM_FLUSHED, 0, 110, 0).committed, "one of three is no majority");
-	ok(!step(&q, QUORUM_FETCHED, 0, 100, 2).committed,
-	   "the epoch's first record is not there yet");
-	ok(step(&q, QUORUM_FETCHED, 0, 105, 3).committed && q.high_watermark == 105,
-	   "two of three have it");
-	ok(!step(&q, QUORUM_FETCHED, 0, 103, 2).committed, "it never goes back");
-	ok(step(&q, QUORUM_FETCHED, 0, 120, 2).committed && q.high_watermark == 110,
-	   "the second largest counts");
-}
 
 /* --- agent --- */
 
@@ -369,8 +309,6 @@ static void test_features(void)
 
 int main(void)
 {
-	test_one_voter();
-	test_three_voters();
 	test_agent();
 	test_brokers();
 	test_fencing();

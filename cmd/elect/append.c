@@ -72,16 +72,21 @@ void elect_append(struct elect *e, const struct buf *values, int n)
 
 void elect_commit(struct elect *e)
 {
-	struct quorum_event ev = { .type = QUORUM_FLUSHED, .now_ms = port_now_ms() };
+	struct quorum_event ev = { .type = QUORUM_APPENDED,
+				   .end = log_end(e->store.log),
+				   .log_epoch = e->quorum.epoch,
+				   .high_watermark = -1,
+				   .now_ms = port_now_ms() };
 	struct quorum_todo todo;
 
-	if (log_end(e->store.log) <= e->quorum.high_watermark)
+	if (ev.end <= e->quorum.high_watermark)
 		return;
+	quorum_step(&e->quorum, &ev, &todo);
 	/* After a failed sync nobody knows what the disk holds: a restart at once would believe pages
 	 * that only look clean. */
 	if (store_sync(&e->store) < 0)
 		strerr_diefu1sys(102, e->store.why);
-	ev.end = log_end(e->store.log);
+	ev.type = QUORUM_FLUSHED;
 	quorum_step(&e->quorum, &ev, &todo);
 }
 

@@ -18,14 +18,14 @@ static void fill_voters(struct elect *e, int version,
 {
 	for (int i = 0; i < e->quorum.voters_n; i++) {
 		const struct quorum_voter *from = &e->quorum.voters[i];
-		bool self = from->id == e->quorum.id;
+		bool self = from->key.id == e->quorum.self.id;
 
 		wire_init(&wire_describe_quorum_response_replica_state, &v[i]);
-		v[i].replica_id = from->id;
+		v[i].replica_id = from->key.id;
 		if (version >= 2)
-			v[i].replica_directory_id = from->directory;
+			v[i].replica_directory_id = from->key.directory;
 		v[i].log_end_offset = from->end;
-		v[i].last_fetch_timestamp = self ? wall_ms() : as_wall(from->seen_ms);
+		v[i].last_fetch_timestamp = self ? wall_ms() : as_wall(from->fetched_ms);
 		v[i].last_caught_up_timestamp = v[i].last_fetch_timestamp;
 	}
 }
@@ -68,7 +68,7 @@ static void fill(struct elect *e, int version, const struct describe_quorum_requ
 	}
 	p->current_voters_n = e->quorum.voters_n;
 	fill_voters(e, version, p->current_voters);
-	node->node_id = e->quorum.id;
+	node->node_id = e->quorum.self.id;
 	node->listeners = l;
 	node->listeners_n = e->settings.controller_n;
 	for (int i = 0; i < e->settings.controller_n; i++) {

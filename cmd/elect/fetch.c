@@ -152,8 +152,11 @@ static int fetch_partition(struct elect *e, const struct port_call *c, struct po
 			    .diverging_epoch = -1,
 			    .diverging_end = -1,
 			    .records = { "", 0 } };
-	struct quorum_event ev = { .type = QUORUM_FETCHED,
-				   .directory = f->replica_directory_id,
+	struct quorum_event ev = { .type = QUORUM_FETCH,
+				   .from.directory = f->replica_directory_id,
+				   .epoch = e->quorum.epoch,
+				   .end = f->fetch_offset,
+				   .valid = true,
 				   .now_ms = port_now_ms() };
 	struct quorum_todo todo;
 
@@ -169,9 +172,9 @@ static int fetch_partition(struct elect *e, const struct port_call *c, struct po
 		send_fetch(e, p, &a);
 		return 0;
 	}
-	ev.id = in->replica_state.replica_id >= 0 ? in->replica_state.replica_id : in->replica_id;
-	ev.end = f->fetch_offset;
-	if (c->listener == WIRE_CONTROLLER && ev.id >= 0)
+	ev.from.id =
+		in->replica_state.replica_id >= 0 ? in->replica_state.replica_id : in->replica_id;
+	if (c->listener == WIRE_CONTROLLER && ev.from.id >= 0)
 		quorum_step(&e->quorum, &ev, &todo);
 	if (park(e, p) == 0)
 		return 0;

@@ -178,9 +178,13 @@ static void find_voters(struct elect *e)
 	const struct meta_node *n = &e->settings.node;
 	bool me = false;
 
-	quorum_init(&e->quorum, n->id, &n->directory);
+	quorum_init(&e->quorum, (struct quorum_key){ n->id, n->directory },
+		    (struct quorum_timeouts){ setting(e, "controller.quorum.election.timeout.ms"),
+					      setting(e, "controller.quorum.fetch.timeout.ms"),
+					      setting(e, "controller.quorum.election.backoff.max.ms") },
+		    (uint64_t)wall_ms() ^ (uint64_t)n->id << 48);
 	if (e->voters.n == 0) {
-		quorum_voter_add(&e->quorum, n->id, &uuid_zero);
+		quorum_voter_add(&e->quorum, (struct quorum_key){ .id = n->id });
 		return;
 	}
 	if (wire_decode(&wire_voters_record, 0, e->voters.p, e->voters.n, &a, &r) < 0)
@@ -189,7 +193,8 @@ static void find_voters(struct elect *e)
 		me = me
 		     || (r.voters[i].voter_id == n->id
 			 && uuid_same(&r.voters[i].voter_directory_id, &n->directory));
-		quorum_voter_add(&e->quorum, r.voters[i].voter_id, &r.voters[i].voter_directory_id);
+		quorum_voter_add(&e->quorum, (struct quorum_key){ r.voters[i].voter_id,
+								   r.voters[i].voter_directory_id });
 	}
 	arena_free(&a);
 	if (!me || e->quorum.voters_n != 1)
@@ -214,8 +219,8 @@ static void begin_epoch(struct elect *e, bool voters_in_log)
 	wire_init(&wire_leader_change_message, &m);
 	wire_init(&wire_leader_change_message_voter, &v);
 	wire_init(&wire_kraft_version_record, &version);
-	v.voter_id = e->quorum.id;
-	m.leader_id = e->quorum.id;
+	v.voter_id = e->quorum.self.id;
+	m.leader_id = e->quorum.self.id;
 	m.voters = m.granting_voters = &v;
 	m.voters_n = m.granting_voters_n = 1;
 	put_control(&b, META_LEADER_CHANGE, 0, &wire_leader_change_message, &m);
@@ -242,27 +247,22 @@ static void become_leader(struct elect *e)
 	struct quorum_state stored;
 	struct quorum_event ev = { .type = QUORUM_START,
 				   .end = log_end(e->store.log),
+				   .log_epoch = e->load.epoch < 0 ? 0 : e->load.epoch,
 				   .now_ms = port_now_ms() };
 	struct quorum_todo todo;
 	bool voters_in_log = log_end(e->store.log) > 0;
 
 	if (store_state_read(&e->store, &stored) < 0 && errno != ENOENT)
 		strerr_diefu1sys(111, "read log/__cluster_metadata-0/quorum-state");
-	ev.epoch = stored.epoch > e->load.epoch ? stored.epoch : e->load.epoch;
-	if (ev.epoch < 0)
-		ev.epoch = 0;
+	ev.epoch = stored.epoch;
+	ev.leader = stored.leader;
+	ev.from = (struct quorum_key){ stored.voted, stored.voted_directory };
 	quorum_step(&e->quorum, &ev, &todo);
-	ev.type = QUORUM_SAVED;
-	while (todo.save) {
+	if (todo.save)
 		save_state(e);
-		if (todo.begin) {
-			begin_epoch(e, voters_in_log);
-			break;
-		}
-		quorum_step(&e->quorum, &ev, &todo);
-	}
-	if (e->quorum.role != QUORUM_LEADER)
+	if (!todo.begin)
 		strerr_dief(100, "not elected");
+	begin_epoch(e, voters_in_log);
 	elect_commit(e);
 }
 

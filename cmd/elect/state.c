@@ -51,25 +51,25 @@ int store_state_write(struct store *s, const struct quorum *q, int version)
 {
 	char text[4096], id[UUID_TEXT], *p = text;
 	size_t left = sizeof text;
-	bool leads = q->leader == q->id;
+	bool leads = q->leader == q->self.id;
 	int n;
 
-	uuid_text(leads ? &uuid_zero : &q->voted_directory, id);
+	uuid_text(leads || q->voted.id < 0 ? &uuid_zero : &q->voted.directory, id);
 	if (version >= 1) {
 		n = snprintf(p, left,
 			     "{\"leaderId\":%d,\"leaderEpoch\":%d,\"votedId\":%d,"
 			     "\"votedDirectoryId\":\"%s\","
 			     "\"data_version\":1}",
-			     q->leader, q->epoch, leads ? -1 : q->voted, id);
+			     q->leader, q->epoch, leads ? -1 : q->voted.id, id);
 	} else {
 		n = snprintf(
 			p, left,
 			"{\"clusterId\":\"\",\"leaderId\":%d,\"leaderEpoch\":%d,\"votedId\":%d,"
 			"\"appliedOffset\":0,\"currentVoters\":[",
-			q->leader, q->epoch, leads ? -1 : q->voted);
+			q->leader, q->epoch, leads ? -1 : q->voted.id);
 		for (int i = 0; i < q->voters_n; i++)
 			n += snprintf(p + n, left - (size_t)n, "%s{\"voterId\":%d}", i ? "," : "",
-				      q->voters[i].id);
+				      q->voters[i].key.id);
 		n += snprintf(p + n, left - (size_t)n, "],\"data_version\":0}");
 	}
 	if (atomicfile_write(s->partfd, "quorum-state", text, (size_t)n) == 0)
