@@ -3,13 +3,15 @@
 source t/lib.sh
 source t/commands.sh
 ports
-apache_start "$tmp/apache" "$port" || { fail 'Apache Kafka starts'; done_testing; }
+apache_start "$tmp/apache" "$port" group.initial.rebalance.delay.ms=0 ||
+	{ fail 'Apache Kafka starts'; done_testing; }
 export ODRADEK_BROKERS=127.0.0.1:$port
 topic_suite
 conf_suite
 node_suite
 put_get_suite
 group_suite
+member_suite
 
 topic make -p 1 txn
 /usr/bin/python3 - <<'P' >"$tmp/python" 2>&1 || diag "$(cat "$tmp/python")"

@@ -347,3 +347,100 @@ readers\tgb\t0\t10\t10\t0\trdkafka\nreaders\tgb\t1\t-\t0\t-\trdkafka'
 	says 'a time that is none' 100 '^group: usage: ' group reset g time today
 	says 'nobody there' 111 '^group: 127.0.0.1:1: Connection refused' group -b 127.0.0.1:1 ls
 }
+
+# logget as a member of groups, alone and with kcat.
+shared_by() { # shared_by GROUP N: N members have partitions, 4 of them in all
+	local parts
+	parts=$(group show "$1" 2>/dev/null | cut -f 12 | grep -o '[0-9,]*$' | tr ',' '\n')
+	[ "$(grep -c . <<<"$parts")" = 4 ] && assigned "$1" "$2"
+}
+committed_some() { [ "$(group lag "$1" 2>/dev/null | cut -f 4)" -gt 0 ] 2>/dev/null; }
+has_lines() { [ "$(cat "${@:2}" | wc -l)" -ge "$1" ]; }
+member_suite() {
+	local a b z
+	topic make -p 4 four
+	topic make -p 1 other
+	seq 4000 | sed 's/.*/&:&/' | logput -K : four
+	seq 500 | logput other
+	is 'a member reads all of two topics' "$(logget -g alone -e four other | sort -n | md5sum)" \
+		"$( (seq 4000; seq 500) | sort -n | md5sum)"
+	is 'and has committed it' "$(group lag alone | awk '{ n += $4; l += $6 } END { print n, l }')" \
+		'4500 0'
+	is 'the next finds nothing' "$(logget -g alone -e four other)" ''
+	is 'and has left' "$(group ls | cut -f 1,3)" $'alone\tEmpty'
+	is '-c: so many' "$(logget -g counted -c 7 other | paste -sd,)" 1,2,3,4,5,6,7
+	is 'and as many are committed' "$(group lag counted | cut -f 4)" 7
+	is 'the next goes on there' "$(logget -g counted -c 2 other | paste -sd,)" 8,9
+	is '-o end: only what comes' "$(logget -g late -o end -e other)" ''
+	is 'which is committed too' "$(group lag late | cut -f 4)" 500
+	is 'at most once' "$(logget -m -g most -c 3 other | paste -sd,)" 1,2,3
+	is 'goes on behind what it had' "$(logget -m -g most -e other | wc -l)" 497
+	logget -g pipe other | head -n 3 >/dev/null
+	is 'a reader that goes away: SIGPIPE' "${PIPESTATUS[0]}" 141
+	ok 'but it has left the group first' members pipe 0
+
+	logget -g pair -f '%p %s\n' four >>"$tmp/a" &
+	a=$!
+	logget -g pair -f '%p %s\n' four >>"$tmp/b" &
+	b=$!
+	ok 'two members share' until_ok 30 shared_by pair 2
+	ok 'and read all' until_ok 30 has_lines 4000 "$tmp/a" "$tmp/b"
+	: >"$tmp/a"
+	: >"$tmp/b"
+	seq 5001 9000 | sed 's/.*/&:&/' | logput -K : four
+	ok 'what comes then' until_ok 30 has_lines 4000 "$tmp/a" "$tmp/b"
+	is 'comes once' "$(cut -d' ' -f 2 "$tmp/a" "$tmp/b" | sort -n | md5sum)" \
+		"$(seq 5001 9000 | md5sum)"
+	is 'each partition to one' "$( (cut -d' ' -f 1 "$tmp/a" | sort -u
+		cut -d' ' -f 1 "$tmp/b" | sort -u) | sort | paste -sd,)" 0,1,2,3
+	kill "$b"
+	wait "$b"
+	is 'SIGTERM is a clean end' $? 0
+	ok 'and leaves all to the other' until_ok 5 shared_by pair 1
+	logget -g pair four >/dev/null &
+	b=$!
+	ok 'a third comes' until_ok 30 shared_by pair 2
+	kill -9 "$b"
+	wait "$b" 2>/dev/null
+	ok 'and dies: its partitions move' until_ok 30 shared_by pair 1
+	kcat -b "$ODRADEK_BROKERS" -G pair four >/dev/null 2>&1 &
+	b=$!
+	ok 'kcat shares with logget, which leads' until_ok 30 shared_by pair 2
+	kill -INT "$a"
+	wait "$a"
+	is 'SIGINT is a clean end' $? 0
+	ok 'kcat has all' until_ok 30 shared_by pair 1
+	logget -g pair four >/dev/null &
+	a=$!
+	ok 'logget shares with kcat, which leads' until_ok 30 shared_by pair 2
+	kill "$a" "$b"
+	wait "$a" "$b" 2>/dev/null
+
+	topic make -p 1 many
+	seq 300000 | logput many
+	logget -g slow many > >(head -n 100 >"$tmp/got"; until_ok 60 test -e "$tmp/done") &
+	a=$!
+	ok 'a reader that does not read on' until_ok 30 has_lines 100 "$tmp/got"
+	ok 'keeps its member' members slow 1
+	kill "$a"
+	wait "$a"
+	is 'which ends cleanly when it is told' $? 0
+	: >"$tmp/done"
+	z=$(group lag slow | cut -f 4)
+	ok "what is committed ($z) was written" test "$z" -ge 100 -a "$z" -lt 100000
+	logget -g crash many >"$tmp/first" &
+	a=$!
+	ok 'a member' until_ok 30 committed_some crash
+	kill -9 "$a"
+	wait "$a" 2>/dev/null
+	logget -g crash -e many >"$tmp/second"
+	is 'is killed: nothing is lost' \
+		"$( (head -n "$(wc -l <"$tmp/first")" "$tmp/first"
+			cat "$tmp/second") | sort -n | uniq | md5sum)" \
+		"$(seq 300000 | md5sum)"
+	group rm alone counted late most pipe pair slow crash
+	topic rm four other many
+	says 'usage: a member chooses no partitions' 100 '^logget: usage: ' logget -g g -p 1 t
+	says 'usage: nor offsets' 100 '^logget: usage: ' logget -g g -o 5 t
+	says 'usage: -m is for members' 100 '^logget: usage: ' logget -m t
+}

@@ -12,6 +12,7 @@
 enum {
 	FETCH = 1,
 	FETCH_BYTES = 16 << 20,
+	MEMBER_BYTES = 1 << 20, /* what is fetched and not written is fetched again by others */
 	PARTITION_BYTES = 4 << 20,
 	WAIT_MS = 500,
 	BACKOFF_MS = 100,
@@ -23,6 +24,7 @@ struct feed {
 	int32_t node;
 	int32_t session, epoch; /* of the fetch session; session 0: none yet */
 	bool waiting;		/* a request is on its way */
+	bool stale;		/* for lanes that are no more */
 	struct arena mem;	/* of the answer */
 };
 static struct feed *feeds;
@@ -43,32 +45,27 @@ static void forget_session(struct feed *f)
 			lanes[i].told = -1;
 }
 
-static struct lane *find_lane(int32_t partition)
-{
-	for (int i = 0; i < lanes_n; i++)
-		if (lanes[i].partition == partition)
-			return &lanes[i];
-	return NULL;
-}
-
 /* The log has lost its front while we read: go on where it begins now. What lies beyond its end is
- * an error. */
+ * an error; but a group may have committed it before the topic was made anew. */
 static void out_of_range(struct lane *l, int64_t log_start)
 {
 	char text[64], start[24];
-	if (log_start <= l->next)
-		die_kafka(l->partition, WIRE_OFFSET_OUT_OF_RANGE);
+	bool beyond = log_start <= l->next;
+	if (beyond && !opt.group)
+		die_kafka(l, WIRE_OFFSET_OUT_OF_RANGE);
 	text[int64_fmt(text, l->next)] = 0;
 	start[int64_fmt(start, log_start)] = 0;
-	strerr_warn("logget: ", opt.topic, ": offset ", text, " is gone: going on at ", start);
-	l->next = log_start;
-	l->done = l->next >= l->stop;
+	strerr_warn("logget: ", l->topic->name, ": offset ", text, " is gone: going on at ",
+		    beyond ? "what -o says" : start);
+	l->next = beyond ? -1 : log_start;
+	l->printed = l->written = l->next;
+	l->done = !beyond && l->next >= l->stop;
 }
 
 static void fetch_error(struct feed *f, struct lane *l, int code)
 {
 	if (!wire_error_retriable(code))
-		die_kafka(l->partition, code);
+		die_kafka(l, code);
 	forget_session(f);
 	try_later();
 }
@@ -122,7 +119,7 @@ static int by_first(const void *x, const void *y)
 	return (a->first_offset > b->first_offset) - (a->first_offset < b->first_offset);
 }
 
-static void print_records(const struct lane *l, int64_t from,
+static void print_records(struct lane *l, int64_t from,
 			  struct fetch_response_partition_data *d, struct arena *mem)
 {
 	const uint8_t *p = (const uint8_t *)d->records.p;
@@ -138,11 +135,11 @@ static void print_records(const struct lane *l, int64_t from,
 	}
 	for (; n >= BATCH_HEADER && left; p += batch_bytes(&b), n -= (size_t)batch_bytes(&b)) {
 		if (batch_parse(&b, p, n) < 0)
-			die_bad(l->partition, from, "not a record batch");
+			die_bad(l, from, "not a record batch");
 		if ((size_t)batch_bytes(&b) > n)
 			break;
 		if (!batch_crc_ok(&b, p))
-			die_bad(l->partition, b.base_offset, "bad CRC");
+			die_bad(l, b.base_offset, "bad CRC");
 		bool drop = is_aborted(&a, &b, p);
 		if (!drop && !(b.attributes & BATCH_CONTROL))
 			print_batch(l, from, &b, p);
@@ -155,10 +152,10 @@ struct part {
 	struct fetch_response_partition_data *data;
 };
 
-static void take_partition(struct feed *f, struct fetch_response_partition_data *d,
-			   struct part *part)
+static void take_partition(struct feed *f, const struct fetch_response_fetchable_topic_response *t,
+			   struct fetch_response_partition_data *d, struct part *part)
 {
-	struct lane *l = find_lane(d->partition_index);
+	struct lane *l = lane_of(t->topic, &t->topic_id, d->partition_index);
 	part->lane = NULL;
 	if (!l || l->leader != f->node || l->done)
 		return;
@@ -182,16 +179,34 @@ static void take_answer(struct feed *f, struct fetch_response *r)
 		die_memory();
 	for (int32_t t = 0; t < r->responses_n; t++)
 		for (int32_t i = 0; i < r->responses[t].partitions_n; i++)
-			take_partition(f, &r->responses[t].partitions[i], &parts[n++]);
+			take_partition(f, &r->responses[t], &r->responses[t].partitions[i],
+				       &parts[n++]);
 	if (f->session != r->session_id)
 		f->epoch = 0;
 	f->session = r->session_id;
 	f->epoch = f->session ? f->epoch == INT32_MAX ? 1 : f->epoch + 1 : 0;
-	send_fetch(f);
-	for (int i = 0; i < n && left; i++)
-		if (parts[i].lane)
-			print_records(parts[i].lane, parts[i].from, parts[i].data, &f->mem);
-	flush_out();
+	if (!opt.group)
+		send_fetch(f);
+	for (int i = 0; i < n && left; i++) {
+		if (!parts[i].lane)
+			continue;
+		print_records(parts[i].lane, parts[i].from, parts[i].data, &f->mem);
+		if (!left)
+			break;
+		parts[i].lane->printed = parts[i].lane->next;
+		if (opt.group)
+			out_mark(parts[i].lane);
+	}
+	if (!opt.group)
+		flush_out();
+}
+
+static struct lane *first_lane(const struct feed *f)
+{
+	for (int i = 0; i < lanes_n; i++)
+		if (lanes[i].leader == f->node)
+			return &lanes[i];
+	return &lanes[0];
 }
 
 static void on_fetched(void *arg, const struct net_answer *a)
@@ -202,6 +217,10 @@ static void on_fetched(void *arg, const struct net_answer *a)
 	arena_reset(&f->mem);
 	if (left == 0)
 		return;
+	if (f->stale) {
+		f->stale = false;
+		return;
+	}
 	if (a->error || net_answer_decode(a, &f->mem, &r) < 0) {
 		forget_session(f);
 		try_later();
@@ -209,16 +228,18 @@ static void on_fetched(void *arg, const struct net_answer *a)
 		   || r.error_code == WIRE_INVALID_FETCH_SESSION_EPOCH) {
 		forget_session(f);
 	} else if (r.error_code) {
-		fetch_error(f, &lanes[0], r.error_code);
+		fetch_error(f, first_lane(f), r.error_code);
 	} else {
 		take_answer(f, &r);
 	}
 }
 
 /* In a session only what changed is said; a lane that is done or has gone elsewhere makes a new
- * one. */
-static int list_partitions(struct feed *f, struct fetch_request_fetch_partition *v)
+ * one. Returns the number of topics. */
+static int list_partitions(struct feed *f, struct fetch_request_fetch_topic *t,
+			   struct fetch_request_fetch_partition *v)
 {
+	struct net_topic *last = NULL;
 	int n = 0;
 	for (int i = 0; i < lanes_n; i++)
 		if (f->session && lanes[i].told >= 0
@@ -230,7 +251,15 @@ static int list_partitions(struct feed *f, struct fetch_request_fetch_partition 
 		struct lane *l = &lanes[i];
 		if (l->leader != f->node || l->done || (f->epoch && l->told == l->next))
 			continue;
-		v[n++] = (struct fetch_request_fetch_partition){
+		if (l->topic != last)
+			t[n++] = (struct fetch_request_fetch_topic){
+				.topic = span_of(l->topic->name),
+				.topic_id = l->topic->id,
+				.partitions = v,
+			};
+		last = l->topic;
+		t[n - 1].partitions_n++;
+		*v++ = (struct fetch_request_fetch_partition){
 			.partition = l->partition,
 			.current_leader_epoch = l->epoch,
 			.fetch_offset = l->next,
@@ -255,8 +284,6 @@ static bool has_lanes(const struct feed *f)
 static void send_fetch(struct feed *f)
 {
 	struct fetch_request q;
-	struct fetch_request_fetch_topic one = { .topic = span_of(opt.topic),
-						 .topic_id = topic.id };
 	if (f->waiting || !has_lanes(f) || again_at != INT64_MAX)
 		return;
 	struct net_connection *c = net_connect(net, f->node, net_now() + 5000);
@@ -264,28 +291,28 @@ static void send_fetch(struct feed *f)
 		try_later();
 		return;
 	}
-	one.partitions = calloc((size_t)lanes_n, sizeof *one.partitions);
-	if (!one.partitions)
-		die_memory();
+	struct fetch_request_fetch_partition *v = calloc((size_t)lanes_n, sizeof *v);
 	wire_init(&wire_fetch_request, &q);
-	one.partitions_n = list_partitions(f, one.partitions);
+	q.topics = calloc((size_t)topics_n, sizeof *q.topics);
+	if (!v || !q.topics)
+		die_memory();
+	q.topics_n = list_partitions(f, q.topics, v);
 	q.max_wait_ms = WAIT_MS;
 	q.min_bytes = 1;
-	q.max_bytes = FETCH_BYTES;
+	q.max_bytes = opt.group ? MEMBER_BYTES : FETCH_BYTES;
 	q.isolation_level = opt.committed;
 	q.session_id = f->session;
 	q.session_epoch = f->epoch;
-	q.topics = &one;
-	q.topics_n = one.partitions_n > 0;
 	f->waiting = true;
 	if (net_connection_send(c, FETCH, -1, &q, WAIT_MS + 30000, on_fetched, f) < 0) {
 		f->waiting = false;
 		if (errno != ENOTCONN)
-			strerr_diesys(1, "logget: ", opt.topic, ": unable to ask for records");
+			strerr_diesys(1, "logget: unable to ask for records");
 		forget_session(f);
 		try_later();
 	}
-	free(one.partitions);
+	free(q.topics);
+	free(v);
 	net_connection_turn(c, 0);
 }
 
@@ -304,32 +331,34 @@ static struct feed *feed_for(int32_t node)
 }
 
 /* Nodes that have just started may not know the topic yet. */
-static void still_there(void)
+static void still_there(const struct lane *l)
 {
 	static int64_t gone_since;
-	if (!topic.error) {
+	if (!l->topic->error) {
 		gone_since = 0;
 		return;
 	}
 	if (!gone_since)
 		gone_since = net_now();
-	if (!wire_error_retriable(topic.error) || net_now() - gone_since > GONE_MS)
-		die_kafka(lanes[0].partition, topic.error);
+	if (!wire_error_retriable(l->topic->error) || net_now() - gone_since > GONE_MS)
+		die_kafka(l, l->topic->error);
 }
 
 static void find_leaders(void)
 {
 	again_at = INT64_MAX;
-	if (net_topic_ask(net, opt.topic, false, &topic, net_now() + 5000) < 0) {
-		try_later();
-		return;
-	}
-	still_there();
 	for (int i = 0; i < lanes_n; i++) {
 		struct lane *l = &lanes[i];
+		if ((i == 0 || l[-1].topic != l->topic)
+		    && net_topic_ask(net, l->topic->name, false, l->topic, net_now() + 5000) < 0) {
+			try_later();
+			return;
+		}
+		still_there(l);
 		struct net_partition none = { .leader = -1 },
-				     *p = l->partition < topic.n ? &topic.partitions[l->partition]
-								 : &none;
+				     *p = l->partition < l->topic->n
+						  ? &l->topic->partitions[l->partition]
+						  : &none;
 		if (l->leader != p->leader)
 			l->told = -1;
 		l->leader = p->leader;
@@ -339,14 +368,37 @@ static void find_leaders(void)
 	}
 }
 
+void feeds_send(void)
+{
+	if (again_at <= net_now())
+		find_leaders();
+	for (int i = 0; i < lanes_n; i++)
+		if (lanes[i].next < 0 && lanes[i].leader >= 0) {
+			lanes_place();
+			break;
+		}
+	for (int i = 0; i < lanes_n; i++)
+		if (!lanes[i].done && lanes[i].leader >= 0)
+			send_fetch(feed_for(lanes[i].leader));
+}
+
+void feeds_forget(void)
+{
+	for (struct feed *f = feeds; f; f = f->next) {
+		f->stale = f->waiting;
+		forget_session(f);
+	}
+}
+
+int64_t feeds_due(void)
+{
+	return again_at;
+}
+
 void feeds_run(void)
 {
 	while (left && !lanes_done()) {
-		if (again_at <= net_now())
-			find_leaders();
-		for (int i = 0; i < lanes_n; i++)
-			if (!lanes[i].done && lanes[i].leader >= 0)
-				send_fetch(feed_for(lanes[i].leader));
+		feeds_send();
 		if (net_turn(net, NULL, 0, again_at) < 0 && errno != EINTR)
 			die_memory();
 	}

@@ -1,4 +1,4 @@
-/* logget: records of a topic to standard output. */
+/* logget: records of topics to standard output. */
 #include "logget.h"
 
 #include <errno.h>
@@ -14,9 +14,8 @@
 #include "cli/words.h"
 
 #define USAGE                                                                                      \
-	"logget [-b brokers] [-p partition,...] [-o offset] [-n count] [-c count] [-eCZ] [-f "     \
-	"format | -J] "                                                                            \
-	"[-D delimiter | -0] [-K separator] topic"
+	"logget [-b brokers] [-g group [-m] | -p partition,...] [-o offset] [-n count] "           \
+	"[-c count] [-eCZ] [-f format | -J] [-D delimiter | -0] [-K separator] topic..."
 #define dieusage() strerr_die(100, "logget: usage: " USAGE)
 
 enum { START_MS = 15000 };
@@ -24,7 +23,8 @@ enum { START_MS = 15000 };
 const char *PROG = "logget";
 struct options opt = { .from = FROM_BEGINNING, .from_ms = -1, .until_ms = -1, .count = -1 };
 struct net *net;
-struct net_topic topic;
+struct net_topic *topics;
+int topics_n;
 struct buf out;
 int64_t left;
 
@@ -40,20 +40,28 @@ void die_memory(void)
 	strerr_diefsys(111, "out of memory");
 }
 
-void die_kafka(int32_t partition, int code)
+static void end(void)
+{
+	if (opt.group)
+		member_end();
+	else
+		flush_out();
+}
+
+void die_kafka(const struct lane *l, int code)
 {
 	struct buf words = { 0 };
 	char what[NET_TOPIC + 16];
-	flush_out();
-	snprintf(what, sizeof what, "%s %d", opt.topic, partition);
+	end();
+	snprintf(what, sizeof what, "%s %d", l->topic->name, l->partition);
 	strerr_die(1, PROG, ": ", cli_kafka_words(&words, what, code, SPAN_NULL));
 }
 
-void die_bad(int32_t partition, int64_t offset, const char *why)
+void die_bad(const struct lane *l, int64_t offset, const char *why)
 {
 	char what[NET_TOPIC + 48];
-	flush_out();
-	snprintf(what, sizeof what, "%s %d: offset %lld: ", opt.topic, partition,
+	end();
+	snprintf(what, sizeof what, "%s %d: offset %lld: ", l->topic->name, l->partition,
 		 (long long)offset);
 	strerr_die(1, PROG, ": ", what, why);
 }
@@ -127,14 +135,16 @@ static void make_format(const char *delimiter, const char *separator)
 	opt.format = (const char *)b.p;
 }
 
-static void parse(int argc, const char *const *argv)
+static int parse(int argc, const char *const *argv)
 {
 	subgetopt g = SUBGETOPT_ZERO;
 	const char *delimiter = "\\n", *separator = NULL;
-	for (int c; (c = subgetopt_r(argc, argv, "0b:p:o:n:c:eCZf:JD:K:", &g)) != -1;) {
+	for (int c; (c = subgetopt_r(argc, argv, "0b:g:mp:o:n:c:eCZf:JD:K:", &g)) != -1;) {
 		switch (c) {
 		case '0': delimiter = "\\x00"; break;
 		case 'b': opt.brokers = g.arg; break;
+		case 'g': opt.group = g.arg; break;
+		case 'm': opt.at_most_once = true; break;
 		case 'p': parse_partitions(g.arg); break;
 		case 'o': parse_offset(g.arg); break;
 		case 'n': opt.from = -parse_count(g.arg); break;
@@ -151,27 +161,54 @@ static void parse(int argc, const char *const *argv)
 		if (c == 'n' && opt.from == 0)
 			opt.from = FROM_END;
 	}
-	if (g.ind + 1 != argc || strlen(argv[g.ind]) >= NET_TOPIC)
+	/* A member goes on where its group has been: -o says only where there is nothing. */
+	if (opt.group ? opt.partitions || opt.from_ms >= 0 || opt.until_ms >= 0
+				|| (opt.from != FROM_BEGINNING && opt.from != FROM_END)
+		      : opt.at_most_once)
 		dieusage();
-	opt.topic = argv[g.ind];
+	if (g.ind >= argc)
+		dieusage();
 	make_format(delimiter, separator);
+	return g.ind;
+}
+
+static void find_topics(const char *const *names, int n)
+{
+	struct buf words = { 0 };
+	topics = calloc((size_t)n, sizeof *topics);
+	if (!topics)
+		die_memory();
+	for (int i = 0; i < n; i++) {
+		struct net_topic *t = &topics[topics_n];
+		if (strlen(names[i]) >= NET_TOPIC)
+			dieusage();
+		for (int k = 0; k < i; k++)
+			if (!strcmp(names[k], names[i]))
+				dieusage();
+		if (net_topic_wait(net, names[i], false, t, net_now() + START_MS) < 0)
+			die_net();
+		if (t->error || t->n == 0)
+			strerr_die(1, PROG, ": ",
+				   cli_kafka_words(&words, names[i], t->error, SPAN_NULL));
+		topics_n++;
+	}
 }
 
 int main(int argc, const char *const *argv)
 {
-	struct buf words = { 0 };
-	parse(argc, argv);
+	int at = parse(argc, argv);
 	print_begin();
 	left = opt.count;
 	net = net_new(cli_brokers(opt.brokers), "odradek-logget");
 	if (!net)
 		strerr_die(100, PROG,
 			   ": usage: not a list of HOST:PORT: ", cli_brokers(opt.brokers));
-	if (net_topic_wait(net, opt.topic, false, &topic, net_now() + START_MS) < 0)
-		die_net();
-	if (topic.error || topic.n == 0)
-		strerr_die(1, PROG, ": ",
-			   cli_kafka_words(&words, opt.topic, topic.error, SPAN_NULL));
+	find_topics(argv + at, argc - at);
+	if (opt.group) {
+		member_run();
+		return 0;
+	}
+	lanes_choose();
 	lanes_place();
 	feeds_run();
 	flush_out();

@@ -94,7 +94,7 @@ static int add_format(const struct lane *l, const struct record *r)
 		case 'K': bad |= add_number(r->key.n); break;
 		case 'T': bad |= add_number(r->timestamp); break;
 		case 'h': bad |= add_headers(r); break;
-		case 't': bad |= buf_addz(&out, opt.topic); break;
+		case 't': bad |= buf_addz(&out, l->topic->name); break;
 		case 'p': bad |= add_number(l->partition); break;
 		case 'o': bad |= add_number(r->offset); break;
 		}
@@ -111,7 +111,7 @@ static int add_json(const struct lane *l, const struct batch *b, const struct re
 {
 	size_t at = 0;
 	struct span key, value;
-	int bad = buf_addz(&out, "{\"topic\":") | json_text(&out, span_of(opt.topic));
+	int bad = buf_addz(&out, "{\"topic\":") | json_text(&out, span_of(l->topic->name));
 	bad |= buf_addf(
 		&out,
 		",\"partition\":%d,\"offset\":%lld,\"tstype\":\"%s\",\"ts\":%lld,\"broker\":%d",
@@ -129,7 +129,7 @@ static int add_json(const struct lane *l, const struct batch *b, const struct re
 	return bad | buf_addz(&out, "}\n");
 }
 
-void print_batch(const struct lane *l, int64_t from, const struct batch *b, const uint8_t *bytes)
+void print_batch(struct lane *l, int64_t from, const struct batch *b, const uint8_t *bytes)
 {
 	struct batch head = *b;
 	struct record r;
@@ -138,11 +138,11 @@ void print_batch(const struct lane *l, int64_t from, const struct batch *b, cons
 	if (batch_last_offset(b) < from)
 		return;
 	if (b->attributes & BATCH_CODEC && !(bytes = batch_open(&head, bytes)))
-		die_bad(l->partition, b->base_offset, "compressed records are damaged");
+		die_bad(l, b->base_offset, "compressed records are damaged");
 	size_t n = (size_t)batch_bytes(&head) - BATCH_HEADER;
 	while (left && (got = record_next(&head, bytes + BATCH_HEADER, n, &at, &r)) != 0) {
 		if (got < 0)
-			die_bad(l->partition, b->base_offset, "bad record");
+			die_bad(l, b->base_offset, "bad record");
 		if (r.offset < from)
 			continue;
 		if (r.offset >= l->stop)
@@ -150,7 +150,10 @@ void print_batch(const struct lane *l, int64_t from, const struct batch *b, cons
 		if ((opt.json ? add_json(l, &head, &r) : add_format(l, &r)) != 0)
 			die_memory();
 		left -= left > 0;
-		if (out.n >= FLUSH_BYTES)
+		l->printed = r.offset + 1;
+		if (opt.group)
+			out_mark(l);
+		else if (out.n >= FLUSH_BYTES)
 			flush_out();
 	}
 }
