@@ -57,8 +57,9 @@ static int64_t log_start_offset(const struct partition *p)
 }
 
 /* What an offline partition had is kept: its files may come back. */
-static int write(const char *file, const struct checkpoint *before,
-                 int64_t (*offset)(const struct partition *p))
+static int write_by(int (*how)(const struct checkpoint *c, int dirfd, const char *file),
+                    const char *file, const struct checkpoint *before,
+                    int64_t (*offset)(const struct partition *p))
 {
 	struct checkpoint c = {0};
 	size_t at = 0;
@@ -69,7 +70,7 @@ static int write(const char *file, const struct checkpoint *before,
 			r = checkpoint_set(&c, p->name, v);
 	}
 	if (r == 0)
-		r = checkpoint_write(&c, node.dirfd, file);
+		r = how(&c, node.dirfd, file);
 	int e = errno;
 	checkpoint_free(&c);
 	if (r < 0 && e == EIO) {
@@ -81,10 +82,19 @@ static int write(const char *file, const struct checkpoint *before,
 	return r;
 }
 
+static int write(const char *file, const struct checkpoint *before,
+                 int64_t (*offset)(const struct partition *p))
+{
+	return write_by(checkpoint_write, file, before, offset);
+}
+
+/* An old high watermark loses nothing: it is found again from the logs of the ISR. A sync of the
+ * file, here in the loop, would be the longest that any producer waits. */
 static void write_high_watermarks(void *arg)
 {
 	if (moved)
-		moved = write(CHECKPOINT_HIGH_WATERMARK, &node.high_watermarks, high_watermark) < 0;
+		moved = write_by(checkpoint_write_soon, CHECKPOINT_HIGH_WATERMARK,
+		                 &node.high_watermarks, high_watermark) < 0;
 	port_timer_set(node.loop, &high_watermarks, port_now_ms() + HIGH_WATERMARK_MS);
 }
 

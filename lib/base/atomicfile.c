@@ -32,26 +32,36 @@ static int write_all(int fd, const char *p, size_t n)
 	return 0;
 }
 
-int atomicfile_write(int dirfd, const char *name, const void *p, size_t n)
+static int put_in_place(int dirfd, const char *name, const void *p, size_t n, int (*sync)(int fd))
 {
 	char tmp[300];
 	snprintf(tmp, sizeof tmp, "%s.tmp", name);
 	int fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return -1;
-	if (write_all(fd, p, n) < 0 || syncfile(fd) < 0) {
+	if (write_all(fd, p, n) < 0 || (sync && sync(fd) < 0)) {
 		int r = close_keep_errno(fd, -1), e = errno;
 		unlinkat(dirfd, tmp, 0);
 		errno = e;
 		return r;
 	}
 	close(fd);
-	if (renameat(dirfd, tmp, dirfd, name) < 0)
+	return renameat(dirfd, tmp, dirfd, name);
+}
+
+int atomicfile_write(int dirfd, const char *name, const void *p, size_t n)
+{
+	if (put_in_place(dirfd, name, p, n, syncfile) < 0)
 		return -1;
 	if (dirfd != AT_FDCWD)
 		return syncfile(dirfd);
 	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return here < 0 ? -1 : close_keep_errno(here, syncfile(here));
+}
+
+int atomicfile_write_soon(int dirfd, const char *name, const void *p, size_t n)
+{
+	return put_in_place(dirfd, name, p, n, 0);
 }
 
 int atomicfile_read(int dirfd, const char *name, size_t max, char **out, size_t *n)

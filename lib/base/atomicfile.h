@@ -7,6 +7,9 @@
  * is subject to umask.
  * 0, or -1 with errno: the old file is then still there, unless the last fsync failed. */
 int atomicfile_write(int dirfd, const char *name, const void *p, size_t n);
+/* The same without any sync, for what may be lost: when the machine dies soon after, the file is
+ * the old one, the new one, or damaged. */
+int atomicfile_write_soon(int dirfd, const char *name, const void *p, size_t n);
 /* The whole file, at most max bytes, NUL-terminated beyond *n. Caller frees *p. -1 with errno;
  * EFBIG when larger. */
 int atomicfile_read(int dirfd, const char *name, size_t max, char **p, size_t *n);

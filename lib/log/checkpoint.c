@@ -123,7 +123,9 @@ int checkpoint_read(struct checkpoint *c, int dirfd, const char *file)
 	return r;
 }
 
-int checkpoint_write(const struct checkpoint *c, int dirfd, const char *file)
+typedef int write_file(int dirfd, const char *name, const void *p, size_t n);
+
+static int write_as(const struct checkpoint *c, int dirfd, const char *file, write_file *write)
 {
 	struct buf b = {0};
 	int r = buf_addf(&b, "0\n%zu\n", c->n);
@@ -132,9 +134,19 @@ int checkpoint_write(const struct checkpoint *c, int dirfd, const char *file)
 		r = buf_addf(&b, "%.*s %d %lld\n", (int)e->topic_n, e->name, e->partition, (long long)e->offset);
 	}
 	if (r == 0)
-		r = atomicfile_write(dirfd, file, b.p, b.n);
+		r = write(dirfd, file, b.p, b.n);
 	buf_free(&b);
 	return r;
+}
+
+int checkpoint_write(const struct checkpoint *c, int dirfd, const char *file)
+{
+	return write_as(c, dirfd, file, atomicfile_write);
+}
+
+int checkpoint_write_soon(const struct checkpoint *c, int dirfd, const char *file)
+{
+	return write_as(c, dirfd, file, atomicfile_write_soon);
 }
 
 void checkpoint_free(struct checkpoint *c)

@@ -32,5 +32,7 @@ int checkpoint_set(struct checkpoint *c, const char *name, int64_t offset);
 int64_t checkpoint_get(const struct checkpoint *c, const char *name, int64_t otherwise);
 /* atomically and durably */
 int checkpoint_write(const struct checkpoint *c, int dirfd, const char *file);
+/* atomically for whoever reads it; on disk when the kernel likes */
+int checkpoint_write_soon(const struct checkpoint *c, int dirfd, const char *file);
 void checkpoint_free(struct checkpoint *c);
 #endif
