@@ -14,6 +14,15 @@ int syncfile(int fd)
 	return -1;
 }
 
+int syncdata(int fd)
+{
+	if (!failed && fdatasync(fd) == 0)
+		return 0;
+	failed = true;
+	errno = EIO;
+	return -1;
+}
+
 bool syncfile_failed(void)
 {
 	return failed;

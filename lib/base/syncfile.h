@@ -6,5 +6,6 @@
 
 /* 0, or -1 EIO whatever the disk said: ENOSPC would mean that there may be room later. */
 int syncfile(int fd);
+int syncdata(int fd);          /* the same by fdatasync */
 bool syncfile_failed(void);    /* one has, since this program began */
 #endif
