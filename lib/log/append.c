@@ -86,7 +86,10 @@ static int note_epoch(struct log *l, const struct batch *b)
 	if (b->epoch < 0 || b->epoch == epochs_last(&l->epochs))
 		return 0;
 	int r = epochs_assign(&l->epochs, b->epoch, b->base_offset);
-	return r > 0 ? log_write_epochs_soon(l) : r;
+	if (r <= 0 || log_write_epochs_soon(l) == 0)
+		return r < 0 ? -1 : 0;
+	epochs_cut_end(&l->epochs, b->base_offset);    /* the next append tries again */
+	return -1;
 }
 
 static int note_abort(struct log *l, const struct batch *b, const struct marker *m)
