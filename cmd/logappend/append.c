@@ -101,7 +101,7 @@ static void append_failed(struct part *a)
 	part_fail(a, WIRE_KAFKA_STORAGE_ERROR, NULL);
 	if (e == ENOMEM)
 		return;
-	if (e == ENOSPC || e == EDQUOT) {
+	if (is_shortage(e)) {
 		if (!p->full)
 			say(p->name, ": ", strerror(e));
 		p->full = true;

@@ -9,6 +9,7 @@
 
 enum {                                /* Kafka's defaults of the intervals */
 	HIGH_WATERMARK_MS = 5000, RECOVERY_POINT_MS = 60000, EXPIRE_MS = 600000,
+	PAUSE_MS = 500,               /* when the disk is full */
 };
 
 static struct port_timer high_watermarks, recovery_points, expiry;
@@ -78,7 +79,8 @@ static int write_by(int (*how)(const struct checkpoint *c, int dirfd, const char
 		die_sync(file);
 	}
 	if (r < 0)
-		say("unable to write log/", file, strerror(e));
+		say(file, ": not written: ", strerror(e));
+	errno = e;
 	return r;
 }
 
@@ -92,6 +94,7 @@ static int write(const char *file, const struct checkpoint *before,
  * file, here in the loop, would be the longest that any producer waits. */
 static void write_high_watermarks(void *arg)
 {
+	reserve_refill();
 	if (moved)
 		moved = write_by(checkpoint_write_soon, CHECKPOINT_HIGH_WATERMARK,
 		                 &node.high_watermarks, high_watermark) < 0;
@@ -112,8 +115,9 @@ void checkpoints_lower(void)
 		if (!p->log
 		    || recovery_point(p) >= checkpoint_get(&node.recovery_points, p->name, 0))
 			continue;
-		if (write(CHECKPOINT_RECOVERY_POINT, &node.recovery_points, recovery_point) < 0)
-			strerr_diefusys(111, "write log/" CHECKPOINT_RECOVERY_POINT);
+		while (write(CHECKPOINT_RECOVERY_POINT, &node.recovery_points, recovery_point) < 0)
+			if (!make_room())
+				strerr_diefusys(111, "write log/" CHECKPOINT_RECOVERY_POINT);
 		return;
 	}
 }
@@ -152,8 +156,12 @@ void checkpoints_start(void)
 /* A deletion is answered after its log start is on disk. */
 void checkpoints_turn(void)
 {
-	if (node.log_starts_changed && write_log_starts() == 0)
-		node.log_starts_changed = false;
+	static int64_t pause_until;
+	if (!node.log_starts_changed || port_now_ms() < pause_until)
+		return;
+	node.log_starts_changed = write_log_starts() < 0;
+	if (node.log_starts_changed)
+		pause_until = port_now_ms() + PAUSE_MS;
 }
 
 int checkpoints_write_all(void)

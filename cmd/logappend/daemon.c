@@ -15,9 +15,11 @@
 
 #include <skalibs/strerr.h>
 
+#include "base/reserve.h"
 #include "base/syncfile.h"
 #include "log/cleanshutdown.h"
 
+#define RESERVE "scratch/logappend.reserve"
 #define SYNC_FAILED "run/sync-failed"    /* on tmpfs: a machine that restarts has no such pages */
 
 enum { READY_FD = 3, DRAIN_MS = 5000 };
@@ -37,6 +39,28 @@ int64_t wall_ms(void)
 void say(const char *a, const char *b, const char *c)
 {
 	strerr_warnw(a ? a : "", b ? b : "", c ? c : "");
+}
+
+bool is_shortage(int e)
+{
+	return e == ENOSPC || e == EDQUOT || e == EMFILE || e == ENFILE;
+}
+
+bool make_room(void)
+{
+	int e = errno;
+	if (e != ENOSPC && e != EDQUOT)
+		return false;
+	if (!node.serving && reserve_use(RESERVE) == 0)
+		return true;
+	errno = e;
+	return false;
+}
+
+void reserve_refill(void)
+{
+	static bool whole;
+	whole = whole || reserve_fill(RESERVE) == 0;
 }
 
 /* Pages whose write failed look clean afterwards: the next start must read the disk itself. */
@@ -151,6 +175,7 @@ void serve(void)
 	checkpoints_start();
 	node.serving = true;
 	port_at_end_of_turn(node.loop, on_turn, NULL);
+	reserve_refill();
 	ready();
 }
 

@@ -39,7 +39,7 @@ struct partition {
 	struct log_config config;
 	bool plain_delete;              /* cleanup.policy has delete */
 	int64_t delete_delay_ms;        /* file.delete.delay.ms */
-	bool full;                      /* the last append found no space: said once */
+	bool full;                      /* the last try found no room: said once */
 	bool touched, dirty;            /* in node.touched, in node.dirty */
 	struct partition *next_touched, *next_dirty;
 	struct part *recoding, **recoding_end;   /* appends that wait for recode, in order */
@@ -75,6 +75,10 @@ void serve(void);                                       /* everything is loaded:
 /* In a child: FD becomes its 0 and 1. */
 void exec_coprocess(int fd, const char *program, const char *option) __attribute__((noreturn));
 void die_sync(const char *what) __attribute__((noreturn));   /* the disk said no to a sync: 102 */
+bool is_shortage(int e);                                /* of room or descriptors: it passes */
+/* errno says that the disk is full, at the start: some of what was set aside is free now. */
+bool make_room(void);
+void reserve_refill(void);                              /* now and then */
 int64_t wall_ms(void);
 void say(const char *a, const char *b, const char *c);  /* one warning line; each may be NULL */
 

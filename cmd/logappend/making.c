@@ -8,7 +8,12 @@
 #include "daemon.h"
 #include "wire/codes.h"
 
-enum { MAKE_MS = 10 };          /* in a turn */
+enum {
+	MAKE_MS = 10,           /* in a turn */
+	PAUSE_MS = 500,         /* when there is no room on the disk, or no descriptor */
+};
+
+static int64_t pause_until;
 
 static struct partition *first, **end = &first;
 
@@ -39,6 +44,14 @@ void partition_make(struct partition *p)
 	partition_make_never(p);
 	p->layout_base++;
 	p->log = log_open(node.dirfd, p->name, &p->config, &o);
+	if (!p->log && is_shortage(errno)) {
+		if (!p->full)
+			say(p->name, ": not made: ", log_open_error());
+		p->full = true;
+		partition_make_later(p);
+		pause_until = port_now_ms() + PAUSE_MS;
+		return;
+	}
 	if (!p->log) {
 		say(p->name, ": offline: ", log_open_error());
 		replica_offline(&p->step, WIRE_KAFKA_STORAGE_ERROR);
@@ -54,9 +67,9 @@ void partitions_make_some(void)
 {
 	static struct port_timer next_turn = {.fn = nothing};
 	int64_t until = port_now_ms() + MAKE_MS;
-	while (first && port_now_ms() < until)
+	for (int64_t now; first && (now = port_now_ms()) < until && now >= pause_until;)
 		partition_make(first);
 	/* Without a timer the others are made when they are asked for. */
 	if (first)
-		port_timer_set(node.loop, &next_turn, port_now_ms());
+		port_timer_set(node.loop, &next_turn, pause_until);
 }

@@ -102,7 +102,9 @@ static void settle_offsets(struct partition *p, const struct page_slot *before)
 
 static void open_now(struct partition *p, const struct page_slot *before)
 {
-	p->log = open_log(p, before);
+	do
+		p->log = open_log(p, before);
+	while (!p->log && make_room());
 	if (p->log) {
 		settle_offsets(p, before);
 	} else {
