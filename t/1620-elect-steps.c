@@ -6,6 +6,7 @@
 #include "../cmd/elect/features.c"
 #include "../cmd/elect/leaders.c"
 #include "../cmd/elect/placement.c"
+#include "../cmd/elect/refuse.c"
 #include "../cmd/elect/topics.c"
 #include "../cmd/elect/twice.c"
 #include "tap.h"

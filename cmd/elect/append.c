@@ -24,28 +24,48 @@ static void put_bound(struct buf *b, int type, const char *name)
 	put32(b->p + at, (uint32_t)(b->n - at - 4));
 }
 
-static void append_batch(struct elect *e, const struct buf *values)
+/* -1: there is no room on the disk, and nothing happened. */
+static int append_batch(struct elect *e, const struct buf *values)
 {
-	if (store_append(&e->store, e->quorum.epoch, false, values, wall_ms()) < 0)
+	if (store_append(&e->store, e->quorum.epoch, false, values, wall_ms()) < 0) {
+		if (store_is_full())
+			return -1;
 		die_store(e);
+	}
 	e->snapshot_bytes += (int64_t)e->store.batch.n;
 	if (meta_load(&e->load, e->store.batch.p, e->store.batch.n, 0, NULL) < 0)
 		strerr_diefu1sys(111, "apply a record to the image");
+	return 0;
+}
+
+/* What there is of a transaction goes again. */
+static void take_back(struct elect *e, int64_t end, int32_t epoch, int64_t timestamp)
+{
+	if (log_truncate(e->store.log, end) < 0) {
+		store_failed(&e->store);
+		die_store(e);
+	}
+	e->load.in_transaction = false;
+	e->load.held.n = 0;
+	e->load.end = end;
+	e->load.epoch = epoch;
+	e->load.timestamp = timestamp;
 }
 
 /* More than a batch may hold goes in several, bounded by a transaction: all of it counts, or
  * nothing. */
-static void append_in_transaction(struct elect *e, const struct buf *values)
+static int append_in_transaction(struct elect *e, const struct buf *values)
 {
 	struct buf part = { 0 };
-	int n = 1;
+	struct meta_load before = e->load;
+	int n = 1, r = 0, error;
 
 	put_bound(&part, META_BEGIN_TRANSACTION, "large change");
-	for (size_t at = 0; at < values->n;) {
+	for (size_t at = 0; r == 0 && at < values->n;) {
 		size_t size = 4 + get32(values->p + at);
 
 		if (n == BATCH_RECORDS || part.n + size > BATCH_BYTES) {
-			append_batch(e, &part);
+			r = append_batch(e, &part);
 			part.n = 0;
 			n = 0;
 		}
@@ -55,19 +75,24 @@ static void append_in_transaction(struct elect *e, const struct buf *values)
 		n++;
 	}
 	put_bound(&part, META_END_TRANSACTION, NULL);
-	append_batch(e, &part);
+	if (r == 0)
+		r = append_batch(e, &part);
+	error = errno;
+	if (r < 0 && e->load.end > before.end)
+		take_back(e, before.end, before.epoch, before.timestamp);
 	buf_free(&part);
+	errno = error;
+	return r;
 }
 
-void elect_append(struct elect *e, const struct buf *values, int n)
+int elect_append(struct elect *e, const struct buf *values, int n)
 {
 	if (n == 0)
-		return;
+		return 0;
 	if ((n > BATCH_RECORDS || values->n > BATCH_BYTES)
 	    && meta_feature_level(&e->image, "metadata.version") >= TRANSACTIONS)
-		append_in_transaction(e, values);
-	else
-		append_batch(e, values);
+		return append_in_transaction(e, values);
+	return append_batch(e, values);
 }
 
 void elect_commit(struct elect *e)
@@ -101,12 +126,19 @@ void elect_snapshot(struct elect *e, int64_t now_ms)
 	if (e->snapshot_bytes < setting(e, "metadata.log.max.record.bytes.between.snapshots")
 	    && (every_ms == 0 || now_ms - e->snapshot_ms < every_ms))
 		return;
+	if (now_ms < e->snapshot_retry_ms)
+		return;
+	e->snapshot_retry_ms = now_ms + ROOM_MS;
 	if (store_snapshot_write(&e->store, id, &e->image, e->load.timestamp, wall_ms(), &e->voters)
 		    < 0
 	    || store_trim(&e->store, setting(e, "metadata.max.retention.bytes"),
 			  setting(e, "metadata.max.retention.ms"), wall_ms())
-		       < 0)
-		die_store(e);
+		       < 0) {
+		if (!store_is_full())
+			die_store(e);
+		say_full(e);
+		return;
+	}
 	e->snapshot_end = end;
 	e->snapshot_ms = now_ms;
 	e->snapshot_bytes = 0;

@@ -63,6 +63,10 @@ int controller_call(struct operation *op, const struct wire_request *q, struct b
 		errno = ENOMEM;
 		return -1;
 	}
+	if (op->append && op->values_n > 0 && op->append(op->ctx, &op->values, op->values_n) < 0) {
+		op->values_n = 0;
+		operation_refuse(op, q->key, response);
+	}
 	if (wire_response_header(answer, q->key, q->version, q->correlation_id) < 0)
 		return -1;
 	return wire_encode(q->api->response, q->version, response, answer, NULL);

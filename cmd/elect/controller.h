@@ -40,6 +40,10 @@ struct operation {
 	int64_t offset; /* that the first record will get */
 	int64_t now_ms; /* CLOCK_MONOTONIC */
 	enum wire_listener listener;
+	/* Takes the records before the answer is made; -1: there is no room for them, and the answer is
+	 * to say so. NULL: the caller looks at `values`. */
+	int (*append)(void *ctx, const struct buf *values, int n);
+	void *ctx;
 	int64_t timeout_ms; /* how long the answer may wait for the local programs to apply the
 			       records */
 };
@@ -72,6 +76,9 @@ void operation_undo(struct operation *op, struct mark m); /* forget the records 
 int operation_level(const struct operation *op);	  /* metadata.version */
 const char *operation_z(struct operation *op,
 			struct span s); /* a copy in the arena that ends in NUL */
+
+/* refuse.c: instead of what was done: KAFKA_STORAGE_ERROR, which clients try again. */
+void operation_refuse(struct operation *op, int key, void *response);
 
 /* twice.c: for each of n keys, whether it is there once, or is the first or a later one of several.
  * In the arena; NULL: op->failed. */

@@ -16,13 +16,16 @@
 #include <skalibs/selfpipe.h>
 #include <skalibs/sig.h>
 
+#include "base/reserve.h"
+#include "base/syncfile.h"
 #include "meta/config.h"
 #include "wire/codes.h"
 
 #define USAGE "elect"
 char const *PROG = "elect";
 
-enum { FETCH = 1, DESCRIBE_QUORUM = 55, FETCH_SNAPSHOT = 59, READY_FD = 3, EXPIRE_MS = 500 };
+enum { FETCH = 1, DELETE_TOPICS = 20, DESCRIBE_QUORUM = 55, FETCH_SNAPSHOT = 59 };
+enum { READY_FD = 3, EXPIRE_MS = 500 };
 
 static struct elect elect;
 
@@ -34,9 +37,17 @@ int64_t wall_ms(void)
 	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+/* 102: a sync failed, and a restart would take for good what only looks so. */
 void die_store(const struct elect *e)
 {
-	strerr_diefu1sys(111, e->store.why);
+	strerr_diefu1sys(syncfile_failed() ? 102 : 111, e->store.why);
+}
+
+void say_full(struct elect *e)
+{
+	if (!e->full)
+		strerr_warnwu1sys(e->store.why);
+	e->full = true;
 }
 
 int64_t setting(const struct elect *e, const char *name)
@@ -96,18 +107,39 @@ static void forget_waiting(struct elect *e, struct port_from from)
 
 /* --- calls --- */
 
+static int append_operation(void *ctx, const struct buf *values, int n)
+{
+	struct elect *e = ctx;
+	int r = elect_append(e, values, n);
+
+	/* Who deletes topics makes room for everybody. */
+	while (r < 0 && e->deletes && reserve_use(RESERVE) == 0) {
+		e->reserve_ms = port_now_ms() + ROOM_MS;
+		r = elect_append(e, values, n);
+	}
+	if (r < 0)
+		say_full(e);
+	else
+		e->full = false;
+	return r;
+}
+
 static int controller_turn(struct elect *e, const struct port_call *c, const struct wire_request *q)
 {
 	struct operation op = { .c = &e->controller,
 				.offset = log_end(e->store.log),
 				.now_ms = port_now_ms(),
-				.listener = c->listener };
+				.listener = c->listener,
+				.append = append_operation,
+				.ctx = e };
 	struct buf answer = { 0 };
 	int64_t deadline;
-	int r = controller_call(&op, q, &answer);
+	int r;
 
+	e->deletes = q->key == DELETE_TOPICS;
+	r = controller_call(&op, q, &answer);
+	e->deletes = false;
 	if (r == 0) {
-		elect_append(e, &op.values, op.values_n);
 		deadline = op.now_ms + (op.timeout_ms < 0 ? 0 : op.timeout_ms);
 		if (op.values_n > 0)
 			wait_for(e, c, &answer, log_end(e->store.log), deadline);
@@ -169,8 +201,16 @@ static void expire_brokers(struct elect *e, int64_t now_ms)
 	brokers_expire(&op, setting(e, "broker.session.timeout.ms"));
 	if (op.failed)
 		strerr_diefu1sys(111, "fence a broker");
-	elect_append(e, &op.values, op.values_n);
+	append_operation(e, &op.values, op.values_n);
 	operation_free(&op);
+}
+
+/* Room that a start took from what was set aside. */
+static void refill(struct elect *e, int64_t now_ms)
+{
+	if (now_ms < e->reserve_ms)
+		return;
+	e->reserve_ms = reserve_fill(RESERVE) == 0 ? INT64_MAX : now_ms + ROOM_MS;
 }
 
 static void on_turn(void *ctx)
@@ -183,6 +223,7 @@ static void on_turn(void *ctx)
 	fetch_turn(e, now);
 	answer_waiting(e, now);
 	elect_snapshot(e, now);
+	refill(e, now);
 	if (fetch_wake(e) < at)
 		at = fetch_wake(e);
 	for (int i = 0; i < e->waiting_n; i++)

@@ -46,18 +46,24 @@ struct elect {
 	int64_t snapshot_ms;	/* when the last snapshot was made, or the start */
 	int64_t snapshot_bytes; /* log bytes since */
 	int64_t snapshot_end;	/* its offset */
+	int64_t snapshot_retry_ms, reserve_ms; /* when to try again */
+	bool full;		/* the disk; it was said */
+	bool deletes;		/* the request under way does */
 };
+enum { ROOM_MS = 10000 }; /* between tries that need room on the disk */
+#define RESERVE "scratch/elect.reserve"
 
 int64_t wall_ms(void);
 void die_store(const struct elect *e);			  /* the disk failed: one line, exit */
+void say_full(struct elect *e);				  /* it has no room: one line, once */
 int64_t setting(const struct elect *e, const char *name); /* a broker config as a number */
 
 /* start.c: format, load, become leader, what a new leader writes first. Ends the program when it
  * cannot. */
 void elect_start(struct elect *e);
 /* append.c */
-void elect_append(struct elect *e, const struct buf *values,
-		  int n);			      /* as one atomic change, and into the image */
+/* As one atomic change, and into the image. -1: there is no room on the disk, nothing happened. */
+int elect_append(struct elect *e, const struct buf *values, int n);
 void elect_commit(struct elect *e);		      /* sync, tell the quorum */
 void elect_snapshot(struct elect *e, int64_t now_ms); /* if one is due */
 /* fetch.c */

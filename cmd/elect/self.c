@@ -15,12 +15,20 @@ static void begin(struct elect *e, struct operation *op, int64_t now_ms)
 	op->listener = WIRE_LOCAL;
 }
 
-static void finish(struct elect *e, struct operation *op)
+/* -1: there is no room for it on the disk; to be tried again. */
+static int finish(struct elect *e, struct operation *op, int64_t now_ms)
 {
+	int r;
+
 	if (op->failed)
 		strerr_diefu1sys(111, "register this broker");
-	elect_append(e, &op->values, op->values_n);
+	r = elect_append(e, &op->values, op->values_n);
+	if (r < 0) {
+		say_full(e);
+		agent_refused(&e->agent, now_ms);
+	}
 	operation_free(op);
+	return r;
 }
 
 static void register_self(struct elect *e, int64_t now_ms)
@@ -62,7 +70,8 @@ static void register_self(struct elect *e, int64_t now_ms)
 	in.log_dirs = &directory;
 	in.log_dirs_n = 1;
 	register_broker(&op, NULL, &in, &out);
-	finish(e, &op);
+	if (finish(e, &op, now_ms) < 0)
+		return;
 	b = meta_broker(&e->image, s->node.id);
 	if (out.error_code || !b) {
 		strerr_warnw2x("this broker is not registered: ", wire_error_name(out.error_code));
@@ -87,7 +96,8 @@ static void beat(struct elect *e, const struct agent_heartbeat *h, int64_t now_m
 	in.current_metadata_offset = h->offset;
 	in.want_fence = h->want_fence;
 	broker_heartbeat(&op, NULL, &in, &out);
-	finish(e, &op);
+	if (finish(e, &op, now_ms) < 0)
+		return;
 	if (out.error_code) {
 		agent_refused(&e->agent, now_ms);
 		return;

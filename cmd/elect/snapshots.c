@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "base/atomicfile.h"
+#include "base/syncfile.h"
 #include "meta/load.h"
 #include "wire/api.h"
 #include "wire/wire.h"
@@ -209,17 +210,20 @@ int store_snapshot_write(struct store *s, struct snapshot_id id, const struct me
 		goto fail;
 	r = write_records(&w, m, last_ms, voters);
 	if (r == 0)
-		r = fsync(w.fd);
+		r = syncfile(w.fd);
 	if (close(w.fd) < 0)
 		r = -1;
 	buf_free(&w.values);
 	buf_free(&w.out);
-	if (r < 0 || renameat(s->partfd, part, s->partfd, name) < 0 || fsync(s->partfd) < 0)
+	if (r < 0 || renameat(s->partfd, part, s->partfd, name) < 0 || syncfile(s->partfd) < 0)
 		goto fail;
 	if (!store_snapshot_has(s, id) && add(s, id) < 0)
 		goto fail;
 	return 0;
 fail:
+	r = errno;
+	unlinkat(s->partfd, part, 0);
+	errno = r;
 	snprintf(s->why, sizeof s->why, "write log/__cluster_metadata-0/%s", part);
 	return -1;
 }

@@ -6,11 +6,25 @@
 
 #include <skalibs/strerr.h>
 
+#include "base/reserve.h"
 #include "elect.h"
 #include "meta/config.h"
 #include "meta/record.h"
 
 enum { CHUNK = 4 << 20 };
+
+/* A start works with no byte free on the disk, as long as there is something set aside. */
+static void make_room(struct elect *e)
+{
+	if (!store_is_full() || reserve_use(RESERVE) < 0)
+		die_store(e);
+}
+
+static void append(struct elect *e, const struct buf *values, int n)
+{
+	while (elect_append(e, values, n) < 0)
+		make_room(e);
+}
 
 /* --- control records: i16 type, value, framed by u32 length as store_append wants them --- */
 
@@ -203,8 +217,8 @@ static void find_voters(struct elect *e)
 
 static void save_state(struct elect *e)
 {
-	if (store_state_write(&e->store, &e->quorum, e->voters.n > 0 ? 1 : 0) < 0)
-		die_store(e);
+	while (store_state_write(&e->store, &e->quorum, e->voters.n > 0 ? 1 : 0) < 0)
+		make_room(e);
 }
 
 /* The first batch of an epoch: who leads, and the voters when the log does not have them as they
@@ -234,8 +248,8 @@ static void begin_epoch(struct elect *e, bool voters_in_log)
 		    || buf_add16(&b, META_KRAFT_VOTERS) < 0 || buf_add(&b, voters.p, voters.n) < 0)
 			strerr_diefu1sys(111, "make a control record");
 	}
-	if (store_append(&e->store, e->quorum.epoch, true, &b, wall_ms()) < 0)
-		die_store(e);
+	while (store_append(&e->store, e->quorum.epoch, true, &b, wall_ms()) < 0)
+		make_room(e);
 	if (meta_load(&e->load, e->store.batch.p, e->store.batch.n, 0, NULL) < 0)
 		strerr_diefu1sys(111, "apply a control record");
 	buf_free(&b);
@@ -300,7 +314,7 @@ static void activate(struct elect *e, bool first)
 		if (meta_record_encode(&b, META_ABORT_TRANSACTION, 0, &r) < 0)
 			strerr_diefu1sys(111, "make a record");
 		put32(b.p + at - 4, (uint32_t)(b.n - at));
-		elect_append(e, &b, 1);
+		append(e, &b, 1);
 		b.n = 0;
 	}
 	if (first) {
@@ -311,7 +325,7 @@ static void activate(struct elect *e, bool first)
 		if (meta_image_records(&e->image, count_value, &n) < 0
 		    || meta_image_records(&e->image, keep_value, &b) < 0)
 			strerr_diefu1sys(111, "make the first records");
-		elect_append(e, &b, n);
+		append(e, &b, n);
 	}
 	buf_free(&b);
 	elect_commit(e);
@@ -327,8 +341,8 @@ void elect_start(struct elect *e)
 	log_config_default(&c);
 	c.segment_bytes = meta_config_int(NULL, -1, NULL, "metadata.log.segment.bytes");
 	c.segment_ms = meta_config_int(NULL, -1, NULL, "metadata.log.segment.ms");
-	if (store_open(&e->store, &c, wall_ms()) < 0)
-		die_store(e);
+	while (store_open(&e->store, &c, wall_ms()) < 0)
+		make_room(e);
 	if (store_is_empty(&e->store))
 		format(e);
 	meta_image_init(&e->image);

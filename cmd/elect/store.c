@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/syncfile.h"
 #include "snapshots.h"
 
 #define PARTITION "__cluster_metadata-0"
@@ -43,14 +44,23 @@ static int refuse_foreign(struct store *s)
 	return 0;
 }
 
-int store_open(struct store *s, const struct log_config *c, int64_t now_ms)
+void store_failed(struct store *s)
+{
+	fail(s, log_error(s->log));
+}
+
+bool store_is_full(void)
+{
+	return (errno == ENOSPC || errno == EDQUOT) && !syncfile_failed();
+}
+
+static int open_all(struct store *s, const struct log_config *c, int64_t now_ms)
 {
 	struct log_opening o = {
 		.drop_cache = true, .recovery_point = 0, .now_ms = now_ms, .topic_id = uuid_metadata
 	};
 	struct snapshot_id last;
 
-	memset(s, 0, sizeof *s);
 	s->dirfd = open("log", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dirfd < 0)
 		return fail(s, "open log");
@@ -77,6 +87,28 @@ int store_open(struct store *s, const struct log_config *c, int64_t now_ms)
 	if (last.offset > log_end(s->log) && log_restart_at(s->log, last.offset) < 0)
 		return fail(s, log_error(s->log));
 	return 0;
+}
+
+int store_open(struct store *s, const struct log_config *c, int64_t now_ms)
+{
+	int e;
+
+	memset(s, 0, sizeof *s);
+	s->dirfd = s->partfd = -1;
+	if (open_all(s, c, now_ms) == 0)
+		return 0;
+	e = errno;
+	if (s->reader)
+		log_reader_free(s->reader);
+	if (s->log)
+		log_close(s->log);
+	free(s->snapshots);
+	if (s->partfd >= 0)
+		close(s->partfd);
+	if (s->dirfd >= 0)
+		close(s->dirfd);
+	errno = e;
+	return -1;
 }
 
 bool store_is_empty(const struct store *s)
@@ -148,7 +180,7 @@ int store_sync(struct store *s)
 
 	while (n > 0) {
 		for (int i = 0; i < n && i < FDS_MAX; i++)
-			if (fdatasync(fds[i]) < 0)
+			if (syncdata(fds[i]) < 0)
 				return fail(s, "sync log/" PARTITION);
 		if (n <= FDS_MAX)
 			break;

@@ -30,6 +30,8 @@ struct store {
 	char why[512];
 };
 
+void store_failed(struct store *s); /* why: the log's words */
+bool store_is_full(void); /* errno of what failed: nothing happened for want of room on the disk */
 int store_open(struct store *s, const struct log_config *c, int64_t now_ms);
 bool store_is_empty(const struct store *s); /* nothing was ever written: to be formatted */
 int store_close(struct store *s);	    /* cleanly */
