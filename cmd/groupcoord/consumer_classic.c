@@ -126,13 +126,16 @@ static void joined(struct call *k, struct span member, int32_t epoch,
 	step_answer(k->s, k->who, k->g->partition, &wire_join_group_response, &r);
 }
 
-/* The last of the other protocol is replaced by one of this: the group is classic from now on. */
+/* The last of the other protocol is replaced by one of this: the group is classic from now on. Its
+ * generation is the epoch from before, which members may still have: they join again, and
+ * keep what they read until then. */
 static void join_and_go_down(struct call *k, struct consumer_member *m,
                              const struct join_group_request *in, bool changed,
-                             const struct parts *owned)
+                             const struct parts *owned, int32_t before)
 {
 	struct span id = step_copy(k->s, m->id);
 	bool behind = k->c->assignment_epoch < k->c->epoch;
+	k->c->epoch = before;
 	if (!behind)
 		consumer_reconcile(k->gs, k->s, k->c, m, changed, owned);
 	int32_t epoch = m->epoch;
@@ -161,6 +164,7 @@ static void join(struct call *k, const struct join_group_request *in)
 	struct consumer_member *m = consumer_static_of(k->c, in->group_instance_id);
 	bool down = m && !consumer_member_classic(m) && last_of_its_kind(k);
 	bool is_new = !m && !consumer_member_of(k->c, id);
+	int32_t before = k->c->epoch;
 	if (m && in->member_id.n <= 0)
 		m = consumer_rename(k->gs, k->s, k->c, m, id);
 	else if (!m)
@@ -169,7 +173,7 @@ static void join(struct call *k, const struct join_group_request *in)
 	bool changed = consumer_update(k->s, k->c, m, &said, is_new);
 	struct parts owned = migrate_owned(k->s, &subscription);
 	if (down) {
-		join_and_go_down(k, m, in, changed, &owned);
+		join_and_go_down(k, m, in, changed, &owned, before);
 		return;
 	}
 	consumer_assign(k->s, k->c);

@@ -89,9 +89,10 @@ static size_t size_of(const said *v)
 static struct span put(char **to, struct span text)
 {
 	char *p = *to;
-	if (text.n <= 0)
-		return (struct span){p, text.n};
-	memcpy(p, text.p, (size_t)text.n);
+	if (text.n < 0)
+		return SPAN_NULL;
+	if (text.n)
+		memcpy(p, text.p, (size_t)text.n);
 	*to += text.n;
 	return (struct span){p, text.n};
 }
