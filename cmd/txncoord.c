@@ -287,8 +287,11 @@ int main(int argc, char const *const *argv)
 	if (argc != 1)
 		strerr_dieusage(100, USAGE);
 	ready_wanted = fcntl(READY_FD, F_GETFD) >= 0;
-	if (meta_node_read(&me, "log") < 0)
+	if (meta_node_read(&me, "log") < 0) {
+		if (errno != EINVAL)
+			strerr_diefu1sys(111, "read log/meta.properties");
 		strerr_dief(100, "node.id or listeners is not in the environment");
+	}
 	retry.fn = ask;
 	deadline.fn = late;
 	loop = port_loop_new();

@@ -281,7 +281,7 @@ int main(int argc, char const *const *argv)
 	if (subgetopt_r(argc, argv, "", &options) != -1 || options.ind != argc)
 		strerr_dieusage(100, USAGE);
 	if (settings_read(&e->settings, why, sizeof why) < 0)
-		strerr_dief1x(100, why);
+		strerr_dief1x(errno == EINVAL ? 100 : 111, why);
 	if (mkdir("run", 0777) < 0 && errno != EEXIST)
 		strerr_diefu1sys(111, "make run");
 	if (settings_incarnation(&e->settings, "run") < 0)

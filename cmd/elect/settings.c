@@ -13,6 +13,7 @@
 static int say(char *why, int why_n, const char *name, const char *what)
 {
 	snprintf(why, (size_t)why_n, "%s: %s", name, what);
+	errno = EINVAL;
 	return -1;
 }
 
@@ -133,9 +134,15 @@ static void voters(struct settings *s)
 int settings_read(struct settings *s, char *why, int why_n)
 {
 	const char *advertised = getenv("advertised.listeners"), *listeners = getenv("listeners");
+	int r;
 
 	memset(s, 0, sizeof *s);
-	if (meta_node_read(&s->node, "log") < 0)
+	r = meta_node_read(&s->node, "log");
+	if (r < 0 && errno != EINVAL) {
+		snprintf(why, (size_t)why_n, "unable to read log/meta.properties");
+		return -1;
+	}
+	if (r < 0)
 		return say(why, why_n, "node.id, listeners", "not set, or not valid");
 	if (!*s->node.cluster_id || uuid_is_zero(&s->node.directory))
 		return say(why, why_n, "log/meta.properties",
@@ -164,18 +171,23 @@ int settings_incarnation(struct settings *s, const char *dir)
 {
 	char text[UUID_TEXT], *p;
 	size_t n;
-	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = -1;
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), r = -1, e;
 
 	if (fd < 0)
 		return -1;
 	if (atomicfile_read(fd, "incarnation", 256, &p, &n) == 0) {
 		r = uuid_parse(&s->incarnation, (struct span){ p, (int32_t)strcspn(p, "\n") });
 		free(p);
+	} else if (errno != ENOENT) {
+		goto out;
 	}
 	if (r < 0 && uuid_random(&s->incarnation) == 0) {
 		uuid_text(&s->incarnation, text);
 		r = atomicfile_write(fd, "incarnation", text, strlen(text));
 	}
+out:
+	e = errno;
 	close(fd);
+	errno = e;
 	return r;
 }

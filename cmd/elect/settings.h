@@ -24,7 +24,7 @@ struct settings {
 	int voters;  /* how many it names */
 };
 
-/* 0, or -1 with a message of one line in why: what a person must change. */
+/* 0, or -1 with a message of one line in why: what a person must change when errno is EINVAL. */
 int settings_read(struct settings *s, char *why, int why_n);
 /* The incarnation in DIR/incarnation, made when it is not there. -1 with errno. */
 int settings_incarnation(struct settings *s, const char *dir);

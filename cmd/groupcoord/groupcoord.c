@@ -1,5 +1,6 @@
 /* groupcoord: the coordinator of the groups whose partitions of __consumer_offsets this node leads.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
@@ -66,8 +67,11 @@ int main(int argc, char const *const *argv)
 	if (subgetopt_r(argc, argv, "", &options) != -1 || options.ind != argc)
 		strerr_dieusage(100, USAGE);
 	tell_ready = fcntl(READY_FD, F_GETFD) != -1;
-	if (meta_node_read(&node, "log"))
+	if (meta_node_read(&node, "log")) {
+		if (errno != EINVAL)
+			strerr_diefu1sys(111, "read log/meta.properties");
 		strerr_dief1x(100, "node.id and listeners must be in the environment");
+	}
 	loop = port_loop_new();
 	if (!loop)
 		strerr_diefu1sys(111, "start");

@@ -308,8 +308,11 @@ int daemon_run(void)
 {
 	raise_limit();
 	ready_wanted = fcntl(READY_FD, F_GETFD) >= 0;
-	if (meta_node_read(&node.me, "log") < 0)
+	if (meta_node_read(&node.me, "log") < 0) {
+		if (errno != EINVAL)
+			strerr_diefu1sys(111, "read log/meta.properties");
 		strerr_dief(100, "node.id or listeners is not in the environment");
+	}
 	const char *flush = getenv("odradek.flush");
 	node.flush_os = flush && !strcmp(flush, "os");
 	if (flush && strcmp(flush, "os") && strcmp(flush, "sync"))

@@ -74,8 +74,11 @@ int main(int argc, char const *const *argv)
 	if (subgetopt_r(argc, argv, "", &options) != -1 || options.ind != argc)
 		strerr_dieusage(100, USAGE);
 	tell_ready = fcntl(3, F_GETFD) != -1;
-	if (meta_node_read(&s->node, "log"))
+	if (meta_node_read(&s->node, "log")) {
+		if (errno != EINVAL)
+			strerr_diefu1sys(111, "read log/meta.properties");
 		strerr_dief1x(100, "node.id and listeners must be in the environment");
+	}
 	s->arena.limit = 64 << 20;
 	s->loop = port_loop_new();
 	if (!s->loop)

@@ -76,7 +76,7 @@ int meta_node_read(struct meta_node *n, const char *log_dir)
 	snprintf(path, sizeof path, "%s/meta.properties", log_dir);
 	FILE *f = fopen(path, "re");
 	if (!f)
-		return 0;
+		return errno == ENOENT ? 0 : -1;
 	while (fgets(line, sizeof line, f))
 		read_property(n, line);
 	fclose(f);

@@ -16,6 +16,6 @@ struct meta_node {
 };
 
 /* Reads the environment and LOG_DIR/meta.properties ("log"). -1 EINVAL: no node.id or listeners in
- * the environment. A missing meta.properties is no error. */
+ * the environment; else the errno of reading the file. A missing one is no error. */
 int meta_node_read(struct meta_node *n, const char *log_dir);
 #endif
