@@ -56,7 +56,10 @@ int indexfile_flush(struct indexfile *f, int64_t prealloc_bytes)
 		return -1;
 	f->grown = f->grown || prealloc_bytes > 0;
 	size_t bytes = (size_t)f->pending_n * (size_t)f->width;
-	ssize_t r = pwrite(f->fd, f->pending, bytes, (off_t)f->n * f->width);
+	ssize_t r;
+	do
+		r = pwrite(f->fd, f->pending, bytes, (off_t)f->n * f->width);
+	while (r < 0 && errno == EINTR);
 	if (r < 0)
 		return -1;
 	/* whole entries that fit are in; the rest stays pending */
