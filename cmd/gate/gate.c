@@ -10,7 +10,6 @@
 #include <io.h>
 #include <limits.h>
 #include <malloc.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -244,8 +243,6 @@ int main(int argc, char **argv)
 		die(100, "usage: gate (settings come from the environment)");
 	if (!listeners)
 		die(100, "listeners is not set");
-	/* Woken work does not pre-empt who runs: it gathers, and a turn does more of it. */
-	sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &(struct sched_param){0});
 	settings();
 	share_descriptors();
 	tune_memory();

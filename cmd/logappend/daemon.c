@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -320,8 +319,6 @@ int daemon_run(void)
 	node.loop = port_loop_new();
 	if (!node.loop)
 		strerr_diefusys(111, "make the loop");
-	/* Woken work does not pre-empt who runs: it gathers, and a turn does more of it. */
-	sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &(struct sched_param){0});
 	catch_signals();
 	take_directory();
 	make_page();

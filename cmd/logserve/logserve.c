@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -133,8 +132,6 @@ static void start(struct server *s)
 	if (page_sleep_make(&s->sleep))
 		strerr_diefu1sys(111, "make a bitmap");
 	s->arena.limit = 256 << 20;
-	/* Woken work does not pre-empt who runs: it gathers, and a turn does more of it. */
-	sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &(struct sched_param){0});
 	s->loop = port_loop_new();
 	if (!s->loop)
 		strerr_diefu1sys(111, "start");
