@@ -35,6 +35,7 @@ def lowest_free(pid):
 
 def starve(program):
     wrong, clients = [], []
+    until(lambda: node.pid(program) > 0, 10)    # a co-process begins when it is needed
     pid = node.pid(program)
     limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest_free(pid), limits[1]))

@@ -1,6 +1,8 @@
 /* gate under load: clients that are slow, idle, many or half dead cost little and harm nobody. */
 #include "gate.h"
 
+#include <limits.h>
+
 static pid_t gate, metaserve, logserve;
 
 /* A well-behaved client beside the others is served at once. */
@@ -183,6 +185,75 @@ static void test_descriptors(void)
 	is_int(served, N, "as they close all are served");
 }
 
+/* Bytes until the end of the connection. */
+static size_t drained(int fd)
+{
+	static char b[1 << 16];
+	size_t all = 0;
+	for (ssize_t n; (n = read(fd, b, sizeof b)) > 0;)
+		all += (size_t)n;
+	return all;
+}
+
+/* A minute passes in an instant. */
+static void test_stall(void)
+{
+	enum { SIZE = 3000000, N = 4 };
+	char shim[PATH_MAX + 16], later[600];
+	char *clock = realpath("build/crash/shim-clock.so", 0);
+	snprintf(shim, sizeof shim, "LD_PRELOAD=%s", clock ? clock : "");
+	gate_again(0, (char *[]){"CLOCK_JUMP=later", shim, 0});
+	free(clock);
+	int stuck = dial(port), idle = dial(port);
+	for (uint32_t k = 0; k < N; k++)
+		ask(stuck, FETCH, k, "file 3000000");
+	ask(idle, METADATA, 1, "echo");
+	ok(next_answer(idle, &(uint32_t){0}) > 0 && others_served(), "a client reads nothing");
+	struct pollfd p = {stuck, POLLIN, 0};
+	poll(&p, 1, 5000);
+	write_file("later", "", 0);
+	ok(others_served() && others_served(), "a minute later others are served");
+	size_t all = drained(stuck);
+	ok(all > 0 && all < (size_t)N * SIZE, "it was cut (%zu bytes of %d)", all, N * SIZE);
+	ask(idle, METADATA, 2, "echo");
+	ok(next_answer(idle, &(uint32_t){0}) > 0, "one that was only idle was not");
+	close(stuck);
+	close(idle);
+	snprintf(later, sizeof later, "%s/later", node);
+	unlink(later);
+}
+
+/* Two gates share a port: each takes a part of the connections, and one is enough. */
+static void test_two(void)
+{
+	enum { N = 40 };
+	int fd[N], closed = 0, good = 0;
+	uint32_t c;
+	gate_again(0, (char *[]){"connections.max.idle.ms=600000", 0});
+	pid_t other = gate_start(0, 0);
+	for (int i = 0; i < N; i++) {
+		fd[i] = dial(port);
+		ask(fd[i], METADATA, (uint32_t)i, "echo");
+		good += next_answer(fd[i], &c) > 0 && c == (uint32_t)i;
+	}
+	is_int(good, N, "two gates on one port: all are served");
+	stop(other, SIGKILL);
+	for (int i = 0; i < N; i++) {
+		struct pollfd p = {fd[i], POLLIN, 0};
+		if (poll(&p, 1, 0) == 1)
+			closed++;
+		else
+			ask(fd[i], METADATA, 9, "echo"), good -= next_answer(fd[i], &c) > 0;
+		close(fd[i]);
+	}
+	ok(closed > 0 && closed < N && good == closed,
+	   "one dies: %d of %d connections were its own, the others live on", closed, N);
+	good = 0;
+	for (int i = 0; i < N; i++)
+		good += others_served();
+	is_int(good, N, "who comes then is served by the one that is left");
+}
+
 /* Every address of both kinds, told apart as Java would. */
 static void test_addresses(void)
 {
@@ -222,6 +293,8 @@ int main(void)
 	test_idle_timeout();
 	test_limits();
 	test_descriptors();
+	test_stall();
+	test_two();
 	test_addresses();
 	stop(gate, SIGTERM);
 	stop(metaserve, SIGKILL);
