@@ -37,7 +37,7 @@ static void damaged_checkpoints(void)
 		int want;
 	} cases[] = {
 		{"", "empty", 0}, {"0\n", "only a version", 0}, {"0\n0\n", "no lines", 0},
-		{"0\n1\nt 0 5\n", "one", 0}, {"0\n1\nt 0 5", "no newline at the end", 0},
+		{"0\n1\nt 0 5\n", "one", 0}, {"0\n1\nt 0 5", "no newline at the end", -1},
 		{"1\n0\n", "another version", -1}, {"0\n2\nt 0 5\n", "a line short", -1},
 		{"0\n0\nt 0 5\n", "a line more", -1}, {"0\n1\nt 0\n", "a word short", -1},
 		{"0\n1\nt 0 5 6\n", "a word more", -1}, {"0\n1\nt x 5\n", "no number", -1},

@@ -79,6 +79,7 @@ static int open_all(struct store *s, const struct log_config *c, int64_t now_ms)
 	s->reader = log_reader_new(s->dirfd, PARTITION);
 	if (!s->reader)
 		return fail(s, "read log/" PARTITION);
+	log_reader_trust(s->reader, log_end(s->log));
 	s->layout = log_layout(s->log) - 1;
 	if (s->snapshots_n == 0)
 		return 0;

@@ -49,6 +49,7 @@ struct partition {
 	struct log_reader *reader;      /* for replicas' fetches; NULL until one comes */
 	uint32_t reader_layout;
 	bool reader_known;
+	int64_t opened_end;             /* of the log when it was opened */
 };
 
 struct node {

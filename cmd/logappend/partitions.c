@@ -106,6 +106,7 @@ static void open_now(struct partition *p, const struct page_slot *before)
 		p->log = open_log(p, before);
 	while (!p->log && make_room());
 	if (p->log) {
+		p->opened_end = log_end(p->log);
 		settle_offsets(p, before);
 	} else {
 		say(p->name, ": offline: ", log_open_error());

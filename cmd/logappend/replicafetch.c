@@ -32,8 +32,11 @@ static struct buf out;
 
 static int open_reader(struct partition *p)
 {
-	if (!p->reader && !(p->reader = log_reader_new(node.dirfd, p->name)))
-		return -1;
+	if (!p->reader) {
+		if (!(p->reader = log_reader_new(node.dirfd, p->name)))
+			return -1;
+		log_reader_trust(p->reader, p->opened_end);
+	}
 	if (p->reader_known && p->reader_layout == p->layout)
 		return 0;
 	if (log_reader_layout(p->reader, p->layout) < 0)

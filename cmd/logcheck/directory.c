@@ -29,7 +29,7 @@ static void check_metaproperties(const char *path)
 		return;
 	}
 	if (metaproperties_parse(&m, p, n) < 0)
-		damage(path, METAPROPERTIES_FILE, -1, "damaged");
+		damage(path, METAPROPERTIES_FILE, 0, "damaged");
 	else if (m.node_id < 0 || !*m.cluster_id)
 		damage(path, METAPROPERTIES_FILE, -1, "lacks node.id or cluster.id");
 	free(p);
@@ -42,8 +42,9 @@ static void check_checkpoint(const char *path, const char *file, const struct ma
 	size_t n;
 	if (!slurp(path, file, &p, &n))
 		return;
-	if (checkpoint_parse(&c, p, n) < 0)
-		damage(path, file, -1, "damaged");
+	bool none = n < sizeof "0\n0\n" - 1 && strcmp(file, CHECKPOINT_CLEANER) != 0;
+	if (none || checkpoint_parse(&c, p, n) < 0)
+		damage(path, file, 0, "damaged");
 	for (size_t i = 0; i < c.n; i++) {
 		const char *name = c.v[i]->name;
 		const struct part *at = map_get(parts, name, strlen(name));

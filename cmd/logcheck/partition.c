@@ -8,8 +8,9 @@
 #include <unistd.h>
 
 #include "check.h"
+#include "log/checkpoint.h"
+#include "log/cleanshutdown.h"
 #include "log/partmeta.h"
-#include "log/snapfile.h"
 
 static bool ends_with(const char *z, const char *end)
 {
@@ -71,24 +72,38 @@ static void check_entry(const struct check *c, const struct log_entry *e)
 	}
 }
 
-static void check_snapshot(const struct check *c, int64_t base)
+/* What DeleteRecords has set, -1 nothing. */
+static int64_t log_start(const struct check *c)
 {
-	char name[64], *p;
+	struct checkpoint p = {0};
+	char above[4096], *text;
 	size_t n;
-	struct producer x;
-	snprintf(name, sizeof name, "%020lld.snapshot", (long long)base);
-	if (!slurp(c->path, name, &p, &n))
-		return;
-	int entries = snapfile_check(p, n);
-	if (entries < 0)
-		damage(c->path, name, -1, "wrong version, length or crc");
-	for (int i = 0; i < entries; i++) {
-		snapfile_entry(p, i, &x);
-		if ((x.n && x.batch[0].last_offset >= base) || x.txn_first >= base)
-			damage(c->path, name, SNAPFILE_HEADER + (int64_t)i * SNAPFILE_ENTRY,
-			       "producer %lld is ahead of the snapshot", (long long)x.id);
-	}
-	free(p);
+	int64_t start = -1;
+	const char *slash = strrchr(c->path, '/');
+	snprintf(above, sizeof above, "%s/..", c->path);
+	if (!slash || !slurp(above, CHECKPOINT_LOG_START, &text, &n))
+		return -1;
+	if (checkpoint_parse(&p, text, n) == 0)
+		start = checkpoint_get(&p, slash + 1, -1);
+	checkpoint_free(&p);
+	free(text);
+	return start;
+}
+
+/* What a clean stop leaves: a snapshot at the end of the log, unless it never had one. */
+static void check_closed(const struct check *c)
+{
+	int64_t newest = -1;
+	for (int i = 0; i < c->n; i++)
+		if (!strcmp(c->v[i].suffix, ".snapshot"))
+			newest = c->v[i].base;
+	if (c->closed && newest >= 0 && newest < c->end)
+		damage(c->path, ".", -1, "closed at %lld, as its last snapshot says, the log ends at %lld",
+		       (long long)newest, (long long)c->end);
+	if (c->closed && c->epochs.n && c->epochs.v[0].start > c->start &&
+	    c->epochs.v[0].start > log_start(c))
+		damage(c->path, EPOCHS_FILE, -1, "its first epoch begins at %lld, the log before",
+		       (long long)c->epochs.v[0].start);
 }
 
 static void load_epochs(struct check *c)
@@ -99,7 +114,7 @@ static void load_epochs(struct check *c)
 		return;
 	c->epochs_known = epochs_parse(&c->epochs, p, n) == 0;
 	if (!c->epochs_known)
-		damage(c->path, EPOCHS_FILE, -1, "damaged");
+		damage(c->path, EPOCHS_FILE, 0, "damaged");
 	free(p);
 }
 
@@ -111,13 +126,22 @@ static void check_partmeta(const struct check *c)
 	if (!slurp(c->path, PARTMETA_FILE, &p, &n))
 		return;
 	if (partmeta_parse(&id, p, n) < 0)
-		damage(c->path, PARTMETA_FILE, -1, "damaged");
+		damage(c->path, PARTMETA_FILE, 0, "damaged");
 	free(p);
+}
+
+/* The marker is of the others: elect stops after it was written. */
+static bool is_metadata(const char *path)
+{
+	return ends_with(path, "__cluster_metadata-0");
 }
 
 int check_partition(const char *path, int64_t *start, int64_t *end)
 {
-	struct check c = {.path = path, .last_base = -1};
+	char marker[4096];
+	snprintf(marker, sizeof marker, "%s/../" CLEANSHUTDOWN_FILE, path);
+	struct check c = {.path = path, .last_base = -1, .producers_known = true, .odd_epoch = -1,
+			  .closed = access(marker, F_OK) == 0 && !is_metadata(path)};
 	if (log_list(AT_FDCWD, path, &c.v, &c.n) < 0)
 		die_file(path, ".");
 	check_names(&c);
@@ -135,9 +159,10 @@ int check_partition(const char *path, int64_t *start, int64_t *end)
 	}
 	for (int i = 0; i < c.n; i++) {
 		check_entry(&c, c.v + i);
-		if (!strcmp(c.v[i].suffix, ".snapshot"))
-			check_snapshot(&c, c.v[i].base);
+		if (i >= c.snapshot && !strcmp(c.v[i].suffix, ".snapshot"))
+			check_snapshot(&c, c.v[i].base, false);
 	}
+	check_closed(&c);
 	if (c.epochs.n && c.last_base >= 0 && c.epochs.v[c.epochs.n - 1].start > c.end)
 		damage(path, EPOCHS_FILE, -1, "epoch %d begins at %lld, the log ends at %lld",
 		       epochs_last(&c.epochs), (long long)c.epochs.v[c.epochs.n - 1].start,
@@ -145,6 +170,7 @@ int check_partition(const char *path, int64_t *start, int64_t *end)
 	*start = c.start;
 	*end = c.end;
 	epochs_free(&c.epochs);
+	producers_clear(&c.producers);
 	free(c.v);
 	return c.last_base >= 0;
 }

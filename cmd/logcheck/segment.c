@@ -58,7 +58,8 @@ static void load(struct walk *w, struct table *t, const char *suffix, size_t wid
 	size_t used = t->n;
 	while (used && all_zero(t->p + used - width, width))
 		used -= width;
-	if (used < t->n && w->next_base != INT64_MAX && !(width == TIMEINDEX_ENTRY && t->n == width))
+	bool active = w->next_base == INT64_MAX && !w->c->closed;
+	if (used < t->n && !active && !(width == TIMEINDEX_ENTRY && t->n == width))
 		damage(w->c->path, t->name, (int64_t)used, "not trimmed: a tail of zeros");
 	t->n = used;
 }
@@ -95,32 +96,59 @@ static void match_time(struct walk *w, const struct batch *b)
 	}
 }
 
-/* Markers come in order; each entry must be one of them, but an empty transaction has no entry. */
-static void match_txn(struct walk *w, const struct batch *b, const void *bytes)
+/* Markers come in order; each entry must be one of them, but an empty transaction has no entry.
+ * done: the transaction that this marker ends, when that is known. */
+static void match_txn(struct walk *w, const struct batch *b, const struct marker *m,
+		      const struct completed_txn *done, int64_t stable)
 {
 	struct table *t = &w->txn;
 	struct txnindex_entry e;
-	struct marker m;
+	bool there = false;
+	for (; t->at < t->n; t->at += TXNINDEX_ENTRY) {
+		if (txnindex_parse(&e, t->p + t->at) < 0)
+			damage(w->c->path, t->name, (int64_t)t->at, "unknown version");
+		else if (e.last > b->base_offset)
+			break;
+		else if (e.last < b->base_offset || !m->is || !m->abort || e.producer_id != b->producer_id)
+			damage(w->c->path, t->name, (int64_t)t->at, "no abort of producer %lld at offset %lld",
+			       (long long)e.producer_id, (long long)e.last);
+		else if (done->is && e.first != done->first)
+			damage(w->c->path, t->name, (int64_t)t->at, "says it began at %lld, the log %lld",
+			       (long long)e.first, (long long)done->first);
+		else if (e.stable > e.last + 1 || (done->is && !w->c->start && e.stable != stable))
+			damage(w->c->path, t->name, (int64_t)t->at, "says stable offset %lld",
+			       (long long)e.stable);
+		else
+			there = true;
+	}
+	if (done->is && done->abort && !there)
+		damage(w->c->path, t->p ? t->name : w->name, (int64_t)t->at,
+		       "lacks the abort of producer %lld at offset %lld", (long long)b->producer_id,
+		       (long long)b->base_offset);
+}
+
+static void check_producer(struct walk *w, const struct batch *b, const void *bytes)
+{
+	struct marker m = {0};
+	struct completed_txn done;
+	int64_t stable = -1;
 	if (marker_read(b, bytes, &m) < 0) {
 		damage(w->c->path, w->name, -1, "control record at offset %lld is malformed",
 		       (long long)b->base_offset);
 		return;
 	}
-	for (; t->at < t->n; t->at += TXNINDEX_ENTRY) {
-		if (txnindex_parse(&e, t->p + t->at) < 0)
-			damage(w->c->path, t->name, (int64_t)t->at, "unknown version");
-		else if (e.last > b->base_offset)
-			return;
-		else if (e.last < b->base_offset || !m.is || !m.abort || e.producer_id != b->producer_id)
-			damage(w->c->path, t->name, (int64_t)t->at, "no abort of producer %lld at offset %lld",
-			       (long long)e.producer_id, (long long)e.last);
-	}
+	producers_track(w->c, b, &m, &done, &stable);
+	done.is = done.is && w->c->producers_known;
+	if (b->attributes & BATCH_CONTROL && b->producer_id >= 0)
+		match_txn(w, b, &m, &done, stable);
 }
 
-static void rest(struct walk *w, struct table *t)
+static void rest(struct walk *w, struct table *t, int64_t bytes)
 {
-	if (t->at < t->n)
-		damage(w->c->path, t->name, (int64_t)t->at, "%s", "goes on behind the end of the log");
+	if (t->at == t->n)
+		return;
+	damage(w->c->path, t->name, (int64_t)t->at, "%s", "goes on behind the end of the log");
+	damage(w->c->path, w->name, bytes, "ends before what %s has", t->name);
 }
 
 /* Of records below the log start, which DeleteRecords set, the epochs are forgotten. */
@@ -129,8 +157,10 @@ static void check_epoch(struct walk *w, const struct batch *b, int64_t position)
 	int32_t known = epochs_at(&w->c->epochs, b->base_offset);
 	if (w->c->epochs.n && b->base_offset < w->c->epochs.v[0].start)
 		return;
-	if (w->c->epochs_known && b->epoch >= 0 && known != b->epoch)
+	bool odd = w->c->epochs_known && b->epoch != -1 && known != b->epoch;
+	if (odd && b->epoch != w->c->odd_epoch)
 		damage(w->c->path, w->name, position, "leader epoch %d, " EPOCHS_FILE " has %d", b->epoch, known);
+	w->c->odd_epoch = odd ? b->epoch : -1;
 }
 
 static void check_records(struct walk *w, const struct batch *b, const uint8_t *bytes,
@@ -169,19 +199,21 @@ static void check_batch(struct walk *w, struct scan *sc, const struct batch *b)
 	check_epoch(w, b, sc->position);
 	match_index(w, b, sc->position);
 	match_time(w, b);
-	if (b->attributes & BATCH_CONTROL && b->producer_id >= 0 && good)
-		match_txn(w, b, bytes);
+	if (good)
+		check_producer(w, b, bytes);
+	else
+		c->producers_known = false;
 	if (b->max_timestamp > w->max_ts)
 		w->max_ts = b->max_timestamp;
-	if (batch_last_offset(b) >= c->end)
-		c->end = batch_last_offset(b) + 1;
+	c->end = batch_last_offset(b) + 1;
+	check_snapshots(c);
 }
 
 /* A segment that was rolled or closed has its largest time as the last entry. */
 static void check_last_time(struct walk *w)
 {
 	const struct table *t = &w->time;
-	if (w->next_base == INT64_MAX || w->max_ts < 0 || !t->p)
+	if ((w->next_base == INT64_MAX && !w->c->closed) || w->max_ts < 0 || !t->p)
 		return;
 	if (!t->n || (int64_t)get64(t->p + t->n - TIMEINDEX_ENTRY) != w->max_ts)
 		damage(w->c->path, t->name, (int64_t)t->n, "lacks the largest time %lld", (long long)w->max_ts);
@@ -208,16 +240,18 @@ void check_segment(struct check *c, int64_t base, int64_t next_base)
 		       (long long)c->end);
 	if (c->end < base)
 		c->end = base;
+	check_snapshots(c);
 	while ((got = scan_next(&sc, &b)) > 0)
 		check_batch(&w, &sc, &b);
 	if (got < 0 && errno != EBADMSG)
 		die_file(c->path, w.name);
 	if (got < 0) {
+		c->producers_known = false;
 		damage(c->path, w.name, sc.position, "no whole record batch");
 	} else {
-		rest(&w, &w.index);
-		rest(&w, &w.time);
-		rest(&w, &w.txn);
+		rest(&w, &w.index, st.st_size);
+		rest(&w, &w.time, st.st_size);
+		rest(&w, &w.txn, st.st_size);
 		check_last_time(&w);
 	}
 	scan_end(&sc);

@@ -38,6 +38,14 @@ static void fail(struct result *r, int error)
 	};
 }
 
+static void say_note(struct log_reader *r)
+{
+	char *note = log_reader_note(r);
+	if (note)
+		strerr_warnw1x(note);
+	free(note);
+}
+
 static void read_part(struct fetch *f, struct result *r, int64_t max_bytes, bool min_one)
 {
 	struct fetch_ask a = {
@@ -58,6 +66,7 @@ static void read_part(struct fetch *f, struct result *r, int64_t max_bytes, bool
 	if (r->found.error == WIRE_CORRUPT_MESSAGE || r->found.error == WIRE_KAFKA_STORAGE_ERROR)
 		strerr_warnw3x(r->partition->entry.name, ": ",
 		               r->slot.role == PAGE_OFFLINE ? "offline" : log_reader_error(r->partition->reader));
+	say_note(r->partition->reader);
 }
 
 static bool finished(struct fetch *f, struct result *v, int n, int64_t bytes)

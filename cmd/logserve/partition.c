@@ -23,7 +23,8 @@ static bool same(const struct partition *p, const struct page_entry *e)
 	       !strcmp(p->entry.name, e->name);
 }
 
-static int add(struct server *s, uint32_t slot, const struct page_entry *e)
+/* What is there now may have been damaged on disk since it was written; what comes is new. */
+static int add(struct server *s, uint32_t slot, const struct page_entry *e, int64_t log_end)
 {
 	struct partition *p = calloc(1, sizeof *p);
 	if (!p)
@@ -36,6 +37,7 @@ static int add(struct server *s, uint32_t slot, const struct page_entry *e)
 		free(p);
 		return -1;
 	}
+	log_reader_trust(p->reader, log_end);
 	s->slots[slot] = p;
 	return 0;
 }
@@ -67,7 +69,7 @@ static void index_names(struct server *s)
 	int bad = used > PAGE_CAPACITY || grow(s, used);
 	for (uint32_t i = 0; !bad && i < used; i++)
 		if (!s->slots[i] && page_read(&s->page, i, &slot, &e))
-			bad = add(s, i, &e);
+			bad = add(s, i, &e, slot.log_end);
 	if (bad)
 		strerr_warnwu1sys("take in all partitions of the page");
 	else

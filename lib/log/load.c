@@ -15,14 +15,16 @@ static bool txnindex_sane(struct log *l, int64_t base)
 {
 	uint8_t e[TXNINDEX_ENTRY];
 	struct txnindex_entry t;
-	bool sane = true;
+	off_t at = 0;
+	ssize_t n;
 	int fd = log_open_read(l, base, ".txnindex");
 	if (fd < 0)
 		return errno == ENOENT;
-	for (off_t at = 0; sane && pread(fd, e, sizeof e, at) == sizeof e; at += TXNINDEX_ENTRY)
-		sane = txnindex_parse(&t, e) == 0 && t.last >= base;
+	while ((n = pread(fd, e, sizeof e, at)) == sizeof e && txnindex_parse(&t, e) == 0
+		&& txnindex_check(&t, &base) == 0)
+		at += TXNINDEX_ENTRY;
 	close(fd);
-	return sane;
+	return n == 0;
 }
 
 /* The next offset, from the last index entry forward; -1 EBADMSG when what is there is no log. */

@@ -35,6 +35,13 @@ const char *log_reader_error(const struct log_reader *r)
 	return r->error ? r->error : strerror(errno);
 }
 
+char *log_reader_note(struct log_reader *r)
+{
+	char *note = r->note;
+	r->note = 0;
+	return note;
+}
+
 struct log_reader *log_reader_new(int dirfd, const char *name)
 {
 	struct log_reader *r = calloc(1, sizeof *r);
@@ -42,8 +49,10 @@ struct log_reader *log_reader_new(int dirfd, const char *name)
 		free(r);
 		return 0;
 	}
-	if (r)
-		r->dirfd = dirfd;
+	if (!r)
+		return 0;
+	r->dirfd = dirfd;
+	r->trusted = INT64_MAX;
 	return r;
 }
 
@@ -53,7 +62,8 @@ static void close_segment(struct reader_segment *s)
 		close(s->fd);
 	if (s->index_fd >= 0)
 		close(s->index_fd);
-	s->fd = s->index_fd = -1;
+	free(s->checked);
+	*s = (struct reader_segment){.base = s->base, .fd = -1, .index_fd = -1};
 }
 
 void log_reader_free(struct log_reader *r)
@@ -66,6 +76,7 @@ void log_reader_free(struct log_reader *r)
 	free(r->v);
 	free(r->buf);
 	free(r->error);
+	free(r->note);
 	free(r->name);
 	free(r);
 }
@@ -108,6 +119,17 @@ static void take_over(struct log_reader *r, struct reader_segment *s, int *old)
 	forget_hints(s);
 }
 
+/* What was checked stays so in segments that cannot have been cut meanwhile. */
+static void forget_checked(struct reader_segment *v, int n)
+{
+	for (int k = 0; k < n; k++) {
+		int64_t next = k + 1 < n ? v[k + 1].base : -1;
+		if (next < 0 || v[k].next != next)
+			v[k].checked_n = 0;
+		v[k].next = next;
+	}
+}
+
 int reader_list(struct log_reader *r)
 {
 	struct log_entry *e;
@@ -128,6 +150,7 @@ int reader_list(struct log_reader *r)
 		}
 	while (old < r->n)
 		close_segment(r->v + old++);
+	forget_checked(v, k);
 	free(e);
 	free(r->v);
 	r->v = v;
@@ -194,35 +217,64 @@ static int index_fd(struct log_reader *r, struct reader_segment *s, int64_t *byt
 	return s->index_fd;
 }
 
-/* Where to begin looking for offset: an index entry that proves right, else the start of the
- * segment. */
-static int64_t before(struct log_reader *r, struct reader_segment *s, int64_t bytes, int64_t offset)
+void reader_note(struct log_reader *r, struct reader_segment *s, const char *suffix)
 {
-	struct batch b;
-	int64_t n, entry, position;
-	int ix = index_fd(r, s, &n);
-	if (ix < 0 || lookup_index(ix, n, offset - 1 - s->base, &entry, &position) <= 0)
-		return 0;
-	bool right = header_at(s->fd, position, bytes, &b) && batch_last_offset(&b) == s->base + entry;
-	return right ? position : 0;
+	if (s->index_told)
+		return;
+	s->index_told = true;
+	free(r->note);
+	if (asprintf(&r->note, "%s/%020lld%s: an entry is wrong: not used", r->name,
+		(long long)s->base, suffix) < 0)
+		r->note = 0;
 }
 
-/* Leaves the scan behind the first batch whose last offset is >= offset: 1, 0 none, -1. */
+/* Where to begin looking for offset: an index entry that proves right, else the start of the
+ * segment. Where an entry is wrong, one further before it may do. */
+static int64_t before(struct log_reader *r, struct reader_segment *s, int64_t bytes, int64_t offset)
+{
+	enum { STEP = 256 };
+	struct batch b;
+	int64_t n, entry, position, key = offset - 1 - s->base;
+	int ix = index_fd(r, s, &n);
+	for (int64_t step = STEP; ix >= 0 && lookup_index(ix, n, key, &entry, &position) > 0;
+		key -= step, step *= 2) {
+		if (entry <= key && header_at(s->fd, position, bytes, &b)
+			&& batch_last_offset(&b) == s->base + entry)
+			return position;
+		reader_note(r, s, ".index");
+	}
+	return 0;
+}
+
+/* Leaves the scan behind the first batch whose last offset is >= offset: 1, 0 none, -1. *place:
+ * what that batch may begin with. */
 static int scan_to(struct log_reader *r, struct reader_segment *s, struct scan *sc, int64_t offset,
-                   struct batch *b)
+                   struct batch *b, struct reader_place *place)
 {
 	int got;
+	*place = (struct reader_place){s->base, -1};
 	for (int k = 0; k < READER_HINTS; k++) {
 		if (s->hint[k].offset != offset || s->hint[k].position >= sc->end)
 			continue;
 		sc->at = s->hint[k].position;
+		place->next = offset;
 		if (scan_next(sc, b) > 0 && b->base_offset == offset)
 			return 1;
 	}
+	*place = (struct reader_place){s->base, -1};
+	bool odd = false;
 	sc->at = before(r, s, sc->end, offset);
-	while ((got = scan_next(sc, b)) > 0 && batch_last_offset(b) < offset)
-		;
-	return got < 0 ? reader_fail(r, s->base, ".log", sc->position, "read") : got;
+	while ((got = scan_next(sc, b)) > 0 && batch_last_offset(b) < offset) {
+		odd = odd || b->base_offset < place->next;
+		*place = (struct reader_place){batch_last_offset(b) + 1, b->epoch};
+	}
+	if (got < 0)
+		return reader_fail(r, s->base, ".log", sc->position, "no whole record batch");
+	if (got == 0 || !odd || b->base_offset <= offset)
+		return got;
+	/* the batch that was looked for has another offset now */
+	errno = EBADMSG;
+	return reader_fail(r, s->base, ".log", sc->position, "offset out of order before it");
 }
 
 static int begin(struct log_reader *r, struct reader_segment *s, struct scan *sc)
@@ -233,12 +285,12 @@ static int begin(struct log_reader *r, struct reader_segment *s, struct scan *sc
 }
 
 int reader_locate(struct log_reader *r, struct reader_segment *s, int64_t offset, int64_t *position,
-                  struct batch *b)
+                  struct batch *b, struct reader_place *place)
 {
 	struct scan sc;
 	if (begin(r, s, &sc) < 0)
 		return -1;
-	int got = scan_to(r, s, &sc, offset, b);
+	int got = scan_to(r, s, &sc, offset, b, place);
 	*position = sc.position;
 	scan_end(&sc);
 	return got;
@@ -286,18 +338,62 @@ static void fill(struct log_reader *r, struct reader_segment *s, const struct wa
 	s->next_hint = (uint8_t)((s->next_hint + 1) % READER_HINTS);
 }
 
+/* b: the batch at range->position. Its offsets may be damaged so that it seems to reach beyond the
+ * end. */
+static int check(struct log_reader *r, struct reader_segment *s, const struct want *w,
+                 const struct batch *b, const struct reader_place *place, struct log_range *range)
+{
+	int64_t from = range->position, last = batch_last_offset(b);
+	int64_t to = from + (range->bytes ? range->bytes : batch_bytes(b));
+	if (last >= w->end && (w->offset >= r->trusted || last < r->trusted))
+		return 1;
+	if (reader_check_range(r, s, place, w->end, from, &to) < 0)
+		return -1;
+	if (last >= w->end) {
+		errno = EBADMSG;
+		return reader_fail(r, s->base, ".log", from, "offset out of order");
+	}
+	if (range->bytes)
+		range->bytes = to - from;
+	return 1;
+}
+
+/* What follows in the next segment is then not what comes next. */
+int reader_lost_end(struct log_reader *r, struct reader_segment *s, int64_t offset, int64_t size)
+{
+	int64_t n, entry = -1, position, timed = -1, timestamp;
+	int ix = index_fd(r, s, &n);
+	struct stat st;
+	if (ix >= 0)
+		lookup_index(ix, n, INT32_MAX, &entry, &position);
+	int fd = reader_open(r, s->base, ".timeindex");
+	if (fd >= 0 && fstat(fd, &st) == 0)
+		lookup_time_offset(fd, st.st_size, INT32_MAX, &timestamp, &timed);
+	if (fd >= 0)
+		close(fd);
+	if (s->base + entry < offset && s->base + timed < offset)
+		return 0;
+	errno = EBADMSG;
+	return reader_fail(r, s->base, ".log", size, "ends before offsets that its index names");
+}
+
 static int find_in(struct log_reader *r, struct reader_segment *s, const struct want *w,
                    struct log_range *range)
 {
 	struct scan sc;
 	struct batch b;
+	struct reader_place place;
 	if (begin(r, s, &sc) < 0)
 		return -1;
-	int got = scan_to(r, s, &sc, w->offset, &b);
+	int got = scan_to(r, s, &sc, w->offset, &b, &place);
 	if (got > 0)
 		fill(r, s, w, &sc, &b, range);
+	int64_t size = sc.end;
 	scan_end(&sc);
-	return got;
+	if (got > 0 && (w->offset < r->trusted || b.base_offset > w->offset))
+		return check(r, s, w, &b, &place, range);
+	return got == 0 && w->offset < r->trusted ? reader_lost_end(r, s, w->offset, size)
+		: got;
 }
 
 int log_reader_find(struct log_reader *r, int64_t offset, int64_t end, int64_t max_bytes,
@@ -305,6 +401,7 @@ int log_reader_find(struct log_reader *r, int64_t offset, int64_t end, int64_t m
 {
 	struct want w = {offset, end, max_bytes, min_one};
 	*range = (struct log_range){.fd = -1};
+	bool gone = false;
 	if (offset >= end)
 		return 0;  /* what lies there may be half written */
 	if (!r->listed && reader_list(r) < 0)
@@ -319,14 +416,17 @@ int log_reader_find(struct log_reader *r, int64_t offset, int64_t end, int64_t m
 			int got = find_in(r, r->v + i, &w, range);
 			if (got > 0 || (got < 0 && errno != ENOENT))
 				return got > 0 ? 0 : -1;
-			if (got < 0)
+			if ((gone = got < 0))
 				break;  /* its file is gone: the list is old */
 		}
 		/* not there: a roll or a drop that the caller has not heard of */
 		if (!attempt && reader_list(r) < 0)
 			return -1;
 	}
-	return 0;
+	if (offset >= r->trusted || !r->n || gone)
+		return 0;
+	errno = EBADMSG;
+	return reader_fail(r, r->v[r->n - 1].base, ".log", 0, "ends before what was written");
 }
 
 int64_t log_reader_bytes(struct log_reader *r)

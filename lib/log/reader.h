@@ -22,6 +22,13 @@ void log_reader_free(struct log_reader *r);
  * read anew, descriptors of files that are gone are closed. ENOENT: the directory is gone. */
 int log_reader_layout(struct log_reader *r, uint32_t layout);
 const char *log_reader_error(const struct log_reader *r);
+/* What was found wrong in an index and did no harm, said once; NULL nothing. The caller frees it.
+ */
+char *log_reader_note(struct log_reader *r);
+/* Batches from this offset on were written since this machine started, by a program that checked
+ * them: they are given away as they are. All below, at first that is all, is checked before it is
+ * given away, once. */
+void log_reader_trust(struct log_reader *r, int64_t offset);
 
 struct log_range {           /* bytes of one segment file */
 	int64_t base;        /* the segment's base offset, which names the file */
@@ -30,7 +37,8 @@ struct log_range {           /* bytes of one segment file */
 };
 /* Whole batches from the one that contains `offset` on, at most max_bytes (but at least the first
  * batch when min_one, KIP-74), none reaching `end`. One segment only. bytes == 0: nothing below
- * end. EBADMSG damage; ERANGE offset below the first segment. */
+ * end. EBADMSG damage: the range ends before a batch that is damaged, and this is what is said
+ * when it is the first; ERANGE offset below the first segment. */
 int log_reader_find(struct log_reader *r, int64_t offset, int64_t end, int64_t max_bytes,
                bool min_one, struct log_range *range);
 /* ListOffsets by time: the first record with timestamp >= ts, at or after log_start and below end.

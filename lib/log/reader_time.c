@@ -26,6 +26,20 @@ static int64_t file_size(int fd)
 	return fstat(fd, &st) < 0 ? -1 : st.st_size;
 }
 
+/* Is that the last offset of the batch which has that time? */
+static bool entry_right(struct log_reader *r, struct reader_segment *s, int64_t timestamp,
+	int64_t relative)
+{
+	struct reader_place place;
+	struct batch b;
+	int64_t position;
+	if (reader_locate(r, s, s->base + relative, &position, &b, &place) > 0
+		&& batch_last_offset(&b) == s->base + relative && b.max_timestamp == timestamp)
+		return true;
+	reader_note(r, s, ".timeindex");
+	return false;
+}
+
 /* An offset at or before the first batch whose max timestamp is >= ts, from the time index; the
  * segment's base when unknown. */
 static int64_t offset_before_time(struct log_reader *r, struct reader_segment *s, int64_t ts)
@@ -36,7 +50,7 @@ static int64_t offset_before_time(struct log_reader *r, struct reader_segment *s
 		return s->base;
 	int got = lookup_time(fd, file_size(fd), ts - 1, &entry_ts, &relative);
 	close(fd);
-	return got > 0 ? s->base + relative : s->base;
+	return got > 0 && entry_right(r, s, entry_ts, relative) ? s->base + relative : s->base;
 }
 
 /* Reads a whole batch into the reader's buffer. */
@@ -106,31 +120,57 @@ static int time_in_batch(struct log_reader *r, struct reader_segment *s, int64_t
 	return got < 0 ? reader_fail(r, s->base, ".log", position, "records") : 0;
 }
 
+/* Is the batch beyond the caller's end, and not only by an offset that is damaged? */
+static bool beyond(const struct log_reader *r, const struct time_query *q, const struct batch *b,
+	const struct reader_place *place)
+{
+	bool more = place->next < q->end && place->next < r->trusted && r->trusted < INT64_MAX;
+	return batch_last_offset(b) >= q->end && !more;
+}
+
 static int time_in_segment(struct log_reader *r, struct reader_segment *s,
                const struct time_query *q, const struct time_hit *h)
 {
 	struct scan sc;
 	struct batch b;
+	struct reader_place place;
 	int64_t bytes, position = 0;
 	int64_t offset = offset_before_time(r, s, q->ts);
 	if (offset < q->from)
 		offset = q->from;
 	if (offset >= q->end)
 		return 0;
-	int got = reader_locate(r, s, offset, &position, &b);
+	int got = reader_locate(r, s, offset, &position, &b, &place);
 	if (got <= 0)
 		return got;
 	if (reader_fd(r, s, &bytes) < 0 || scan_begin(&sc, s->fd, position, bytes, CHUNK) < 0)
 		return -1;
 	int found = 0;
-	while (!found && (got = scan_next(&sc, &b)) > 0 && b.base_offset < q->end)
-		if (b.max_timestamp >= q->ts && batch_last_offset(&b) >= q->from
+	while (!found && (got = scan_next(&sc, &b)) > 0 && !beyond(r, q, &b, &place))
+		if (reader_check_batch(r, s, &sc, &b, &place, q->end) < 0)
+			found = -1;
+		else if (b.max_timestamp >= q->ts && batch_last_offset(&b) >= q->from
 			&& !(b.attributes & BATCH_CONTROL && b.producer_id < 0))
 			found = time_in_batch(r, s, sc.position, &b, q, h);
+	int e = errno;
 	scan_end(&sc);
+	errno = e;
+	if (found || got > 0)
+		return found;
 	/* the tail beyond the caller's end may be half written */
-	return !found && got < 0 && errno != EBADMSG ? reader_fail(r, s->base, ".log", sc.position, "read")
-		: found;
+	if (got < 0 && (errno != EBADMSG || (place.next < q->end && place.next < r->trusted)))
+		return reader_fail(r, s->base, ".log", sc.position, "no whole record batch");
+	return place.next < r->trusted ? reader_lost_end(r, s, place.next, bytes) : 0;
+}
+
+/* The last entry of a segment's time index: 1, 0 none. */
+static int last_time(struct log_reader *r, struct reader_segment *s, int64_t *ts, int64_t *relative)
+{
+	int fd = reader_open(r, s->base, ".timeindex");
+	int got = fd < 0 ? 0 : lookup_time_offset(fd, file_size(fd), INT32_MAX, ts, relative);
+	if (fd >= 0)
+		close(fd);
+	return got > 0;
 }
 
 int log_reader_by_time(struct log_reader *r, int64_t ts, int64_t log_start, int64_t end,
@@ -138,25 +178,22 @@ int log_reader_by_time(struct log_reader *r, int64_t ts, int64_t log_start, int6
 {
 	struct time_query q = {ts, log_start, end};
 	struct time_hit h = {offset, timestamp, compressed, range};
+	int64_t last_ts, last;
+	int got = 0, passed = -1;
 	if (reader_list(r) < 0)
 		return -1;
 	int i = reader_find_segment(r, log_start);
-	for (i = i < 0 ? 0 : i; i < r->n && r->v[i].base < end; i++) {
+	for (i = i < 0 ? 0 : i; !got && i < r->n && r->v[i].base < end; i++) {
 		/* a closed segment whose last time entry is older has nothing to offer */
-		if (i + 1 < r->n) {
-			int64_t last_ts = -1, last;
-			int fd = reader_open(r, r->v[i].base, ".timeindex");
-			int got = fd < 0 ? 0 : lookup_time_offset(fd, file_size(fd), INT32_MAX, &last_ts, &last);
-			if (fd >= 0)
-				close(fd);
-			if (got > 0 && last_ts < ts)
-				continue;
-		}
-		int got = time_in_segment(r, r->v + i, &q, &h);
-		if (got)
-			return got;
+		if (i + 1 < r->n && last_time(r, r->v + i, &last_ts, &last) && last_ts < ts)
+			passed = i;
+		else
+			got = time_in_segment(r, r->v + i, &q, &h);
 	}
-	return 0;
+	/* Times rise, mostly: if one was passed over wrongly, for a damaged index, it is the last of
+	 * them. What lies behind its last entry is little. */
+	int earlier = passed < 0 || got < 0 ? 0 : time_in_segment(r, r->v + passed, &q, &h);
+	return earlier ? earlier : got;
 }
 
 /* The largest batch timestamp below end in a segment: 1, 0 none, -1. */
@@ -166,6 +203,7 @@ static int max_in_segment(struct log_reader *r, struct reader_segment *s,
 {
 	struct scan sc;
 	struct batch b;
+	struct reader_place place;
 	int64_t bytes, position, entry_ts = -1, relative = 0, from = s->base;
 	int fd = reader_open(r, s->base, ".timeindex");
 	if (fd >= 0) {
@@ -177,18 +215,24 @@ static int max_in_segment(struct log_reader *r, struct reader_segment *s,
 		close(fd);
 	}
 	int found = 0;
-	int got = reader_locate(r, s, from < q->from ? q->from : from, &position, &b);
+	if (from > s->base && !entry_right(r, s, entry_ts, relative))
+		from = s->base;
+	int got = reader_locate(r, s, from < q->from ? q->from : from, &position, &b, &place);
 	if (got <= 0)
 		return got;
 	if (reader_fd(r, s, &bytes) < 0 || scan_begin(&sc, s->fd, position, bytes, CHUNK) < 0)
 		return -1;
-	while (scan_next(&sc, &b) > 0 && batch_last_offset(&b) < q->end)
-		if (!found || b.max_timestamp > *max_ts) {
+	while (found >= 0 && scan_next(&sc, &b) > 0 && !beyond(r, q, &b, &place))
+		if (reader_check_batch(r, s, &sc, &b, &place, q->end) < 0) {
+			found = -1;
+		} else if (!found || b.max_timestamp > *max_ts) {
 			found = 1;
 			*max_ts = b.max_timestamp;
 			*max_position = sc.position;
 		}
+	int e = errno;
 	scan_end(&sc);
+	errno = e;
 	return found;
 }
 
@@ -229,18 +273,37 @@ int log_reader_max_time(struct log_reader *r, int64_t log_start, int64_t end, in
 
 /* --- transactions and epochs ------------------------------------------------------------------ */
 
+/* An entry names the control batch that ends a transaction of its producer. */
+static int marker_there(struct log_reader *r, struct reader_segment *s,
+	const struct txnindex_entry *t)
+{
+	struct reader_place place;
+	struct batch b;
+	int64_t position;
+	int got = reader_locate(r, s, t->last, &position, &b, &place);
+	if (got > 0 && b.base_offset == t->last && b.attributes & BATCH_CONTROL
+		&& b.producer_id == t->producer_id)
+		return 0;
+	if (got >= 0)
+		errno = EBADMSG;
+	return -1;
+}
+
 /* TransactionIndex.collectAbortedTxns. *complete: no later segment can hold more. */
 static int aborted_in(struct log_reader *r, struct reader_segment *s, int64_t from, int64_t to,
                struct log_aborted *v, int max, int *n, bool *complete)
 {
 	uint8_t e[TXNINDEX_ENTRY];
 	struct txnindex_entry t;
+	int64_t least = s->base;
 	int fd = reader_open(r, s->base, ".txnindex");
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -1;
 	int got = 0;
 	for (off_t at = 0; !*complete && pread(fd, e, sizeof e, at) == sizeof e; at += TXNINDEX_ENTRY) {
-		if ((got = txnindex_parse(&t, e)) < 0) {
+		if ((got = txnindex_parse(&t, e)) < 0 || (got = txnindex_check(&t, &least)) < 0
+			|| (t.last < r->trusted && t.last >= from && t.first < to
+			&& (got = marker_there(r, s, &t)) < 0)) {
 			reader_fail(r, s->base, ".txnindex", at, "entry");
 			break;
 		}
@@ -269,7 +332,7 @@ int log_reader_aborted(struct log_reader *r, int64_t from, int64_t to, struct lo
 	return n;
 }
 
-static int load_epochs(struct log_reader *r)
+int reader_epochs(struct log_reader *r)
 {
 	enum { most = 64 << 20 };
 	char path[320], *p;
@@ -292,13 +355,13 @@ static int load_epochs(struct log_reader *r)
 
 int32_t log_reader_epoch_of(struct log_reader *r, int64_t offset)
 {
-	return load_epochs(r) < 0 ? -1 : epochs_at(&r->epochs, offset);
+	return reader_epochs(r) < 0 ? -1 : epochs_at(&r->epochs, offset);
 }
 
 int log_reader_epoch_end(struct log_reader *r, int32_t asked, int64_t log_end, int32_t *epoch,
 	int64_t *end)
 {
-	if (load_epochs(r) < 0)
+	if (reader_epochs(r) < 0)
 		return -1;
 	epochs_end(&r->epochs, asked, log_end, epoch, end);
 	return 0;

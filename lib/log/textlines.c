@@ -15,6 +15,7 @@ static int line_of(struct textlines *t, struct span *line)
 		return 0;
 	const char *nl = memchr(t->p, '\n', (size_t)(t->end - t->p));
 	const char *stop = nl ? nl : t->end;
+	t->cut = !nl;
 	if (stop - t->p > 4096)
 		stop = t->p + 4096;
 	*line = (struct span){t->p, (int32_t)(stop - t->p)};
@@ -45,7 +46,7 @@ int textlines_next(struct textlines *t, struct span *line)
 
 int textlines_end(struct textlines *t)
 {
-	return t->seen == t->said ? 0 : bad();
+	return t->seen == t->said && !t->cut ? 0 : bad();
 }
 
 int textlines_word(struct span *line, struct span *word)

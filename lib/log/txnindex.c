@@ -67,6 +67,17 @@ int txnindex_parse(struct txnindex_entry *t, const uint8_t *e)
 	return 0;
 }
 
+int txnindex_check(const struct txnindex_entry *t, int64_t *least)
+{
+	if (t->producer_id < 0 || t->first < 0 || t->first > t->last || t->last < *least
+		|| t->stable < 0) {
+		errno = EBADMSG;
+		return -1;
+	}
+	*least = t->last + 1;
+	return 0;
+}
+
 int txnindex_cut(struct log *l, int64_t offset)
 {
 	char path[LOG_PATH];

@@ -9,4 +9,7 @@ struct txnindex_entry {
 };
 /* -1 EBADMSG: unknown version */
 int txnindex_parse(struct txnindex_entry *t, const uint8_t *entry);
+/* May that entry follow, when its marker is at *least or later? *least moves behind it. 0, -1
+ * EBADMSG. */
+int txnindex_check(const struct txnindex_entry *t, int64_t *least);
 #endif
