@@ -10,8 +10,8 @@
 
 struct partition *partition_known(const struct uuid *topic_id, int32_t index)
 {
-	struct partition key = {.key = {*topic_id, index}};
-	return map_get(&node.partitions, &key.key, sizeof key.key);
+	__typeof__(((struct partition *)0)->key) key = {*topic_id, index};
+	return map_get(&node.partitions, &key, sizeof key);
 }
 
 struct partition *partition_get(const struct uuid *topic_id, int32_t index)

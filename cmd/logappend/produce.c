@@ -3,6 +3,7 @@
 #include "produce.h"
 
 #include "wire/codes.h"
+#include "wire/produce_one.h"
 
 enum { ZSTD_SINCE = 7, HINTS_SINCE = 10, ATTRIBUTES = 21 };
 
@@ -148,8 +149,10 @@ static void keep_names(struct request *q, struct produce_response *out)
 void produce(const struct port_call *c, const struct wire_request *r)
 {
 	struct produce_request in;
+	struct produce_request_topic_produce_data topic;
+	struct produce_request_partition_produce_data partition;
 	struct request *q = request_new(c, r);
-	if (!q || request_decode(q, r, &in) < 0)
+	if (!q || (!wire_produce_one(r, &in, &topic, &partition) && request_decode(q, r, &in) < 0))
 		return;
 	struct produce_response *out = request_answer(q);
 	struct produce *p = request_get(q, sizeof *p);

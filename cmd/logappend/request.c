@@ -6,6 +6,7 @@
 
 #include "base/buf.h"
 #include "daemon.h"
+#include "wire/produce_one.h"
 
 enum {
 	DECODED_MOST = 16 << 20,    /* arrays of one request; strings and records stay */
@@ -30,7 +31,6 @@ struct request *request_new(const struct port_call *c, const struct wire_request
 		.listener = c->listener, .correlation = r->correlation_id,
 		.type = r->api->response, .holds = 1,
 	};
-	q->arena.limit = DECODED_MOST;
 	return q;
 }
 
@@ -58,6 +58,7 @@ void request_drop(struct request *q)
 
 int request_decode(struct request *q, const struct wire_request *r, void *in)
 {
+	q->arena.limit = DECODED_MOST;
 	int64_t n = wire_decode(r->api->request, r->version, r->body, r->body_n, &q->arena, in);
 	q->arena.limit = 0;
 	if (n >= 0)
@@ -76,11 +77,19 @@ struct span request_keep(struct request *q, struct span s)
 	return (struct span){p, s.n};
 }
 
+static int encode(struct request *q)
+{
+	if (wire_response_header(&out, q->key, q->version, q->correlation) < 0)
+		return -1;
+	int r = q->type == &wire_produce_response ?
+		wire_produce_one_answer(q->answer, q->version, &out) : 0;
+	return r ? r : wire_encode(q->type, q->version, q->answer, &out, NULL);
+}
+
 static void answer(struct request *q)
 {
 	out.n = 0;
-	if (wire_response_header(&out, q->key, q->version, q->correlation) < 0
-	    || wire_encode(q->type, q->version, q->answer, &out, NULL) < 0) {
+	if (encode(q) < 0) {
 		port_answer(node.loop, q->from, PORT_CLOSE, 0, NULL, 0);
 		return;
 	}
