@@ -13,6 +13,7 @@
 enum {
 	READ_MAX = 1 << 20,       /* at once, into a frame that has grown so far */
 	COPY_MAX = 64 << 10,      /* a request up to this is kept to send it again */
+	CALLS_KEPT = 256,         /* memory of calls that is used again */
 };
 
 static struct client *dirty;
@@ -106,10 +107,29 @@ struct client *client_new(int fd, uint8_t listener, const char *host)
 	return c;
 }
 
+static struct call *spares;    /* without room for a frame */
+static int spares_n;
+
+static struct call *call_new(uint32_t copy)
+{
+	struct call *k = spares;
+	if (copy || !k)
+		return malloc(sizeof *k + copy);
+	spares = k->next;
+	spares_n--;
+	return k;
+}
+
 static void call_free(struct call *k)
 {
 	output_free(&k->out);
-	free(k);
+	if (k->frame_n || spares_n == CALLS_KEPT) {
+		free(k);
+		return;
+	}
+	k->next = spares;
+	spares = k;
+	spares_n++;
 }
 
 /* The struct lives until the end of the turn: callers up the stack still hold it. */
@@ -147,13 +167,13 @@ void client_close(struct client *c, const char *why)
 static int call_start(struct client *c, const struct route *r, const uint8_t *frame, uint32_t n)
 {
 	uint32_t copy = r->resend && n <= COPY_MAX ? n : 0;
-	struct call *k = malloc(sizeof *k + copy);
+	struct call *k = call_new(copy);
 	if (!k)
 		return -1;
 	*k = (struct call){.client = c, .owner = r->owner, .frame_n = copy};
 	memcpy(k->frame, frame, copy);
 	if (owner_call(k, frame, n) < 0) {
-		free(k);
+		call_free(k);
 		return -1;
 	}
 	if (c->last)
@@ -408,7 +428,7 @@ static void answers_move(struct client *c)
 		if (!c->out.first)
 			c->progress_ms = gate.now;
 		output_move(&c->out, &k->out);
-		free(k);
+		call_free(k);
 	}
 }
 

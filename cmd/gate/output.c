@@ -13,8 +13,26 @@
 enum {
 	SMALL = 8 << 10,      /* a range up to this is read, above it is sendfile's */
 	VECTORS = 64,
+	ROOM = 256,           /* bytes of a segment that is used again, */
+	SPARES = 256,         /* and how many of these are kept */
 	SHARE = 1 << 20,      /* bytes to one client before others have their turn */
+	FEW = 8,              /* pieces whose files need no memory of their own */
 };
+
+static struct segment *spares;
+static int spares_n;
+
+static struct segment *segment_new(size_t n)
+{
+	struct segment *s = spares;
+	if (n > ROOM)
+		return malloc(sizeof *s + n);
+	if (!s)
+		return malloc(sizeof *s + ROOM);
+	spares = s->next;
+	spares_n--;
+	return s;
+}
 
 static void append(struct output *o, struct segment *s)
 {
@@ -29,7 +47,13 @@ static void segment_free(struct segment *s)
 {
 	if (s->file)
 		file_release(s->file);
-	free(s);
+	if (s->n > ROOM || s->file || spares_n == SPARES) {
+		free(s);
+		return;
+	}
+	s->next = spares;
+	spares = s;
+	spares_n++;
 }
 
 void output_free(struct output *o)
@@ -93,7 +117,7 @@ static int read_range(const struct file *f, uint8_t *to, const struct port_piece
 static int put_bytes(struct output *o, struct file **files, const struct port_message *m,
                      unsigned i, unsigned end, size_t n, const uint8_t *head, size_t head_n)
 {
-	struct segment *s = malloc(sizeof *s + head_n + n);
+	struct segment *s = segment_new(head_n + n);
 	if (!s)
 		return -1;
 	*s = (struct segment){.n = (uint32_t)(head_n + n)};
@@ -150,7 +174,8 @@ static int put_pieces(struct output *o, struct file **files, const struct port_m
  * While the pieces are used each file is held once more, so that making room cannot close it. */
 int output_answer(struct output *o, struct holder *h, const struct port_message *m)
 {
-	struct file **files = calloc(m->pieces_n ? m->pieces_n : 1, sizeof *files);
+	struct file *few[FEW] = {0};
+	struct file **files = m->pieces_n <= FEW ? few : calloc(m->pieces_n, sizeof *files);
 	int missing = 0, r = -1, e;
 	for (unsigned i = 0; i < m->pieces_n; i++) {
 		const struct port_piece *p = &m->pieces[i];
@@ -170,7 +195,8 @@ int output_answer(struct output *o, struct holder *h, const struct port_message 
 	for (unsigned i = 0; files && i < m->pieces_n; i++)
 		if (files[i])
 			file_release(files[i]);
-	free(files);
+	if (files != few)
+		free(files);
 	if (r < 0)
 		output_free(o);
 	errno = e;
