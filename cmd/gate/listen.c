@@ -78,6 +78,9 @@ static int bound(const struct addrinfo *a)
 		return -1;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
 	setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
+	/* What it accepts has these two from it. */
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
 	if (a->ai_family == AF_INET6)
 		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof off);
 	if (bind(fd, a->ai_addr, a->ai_addrlen) < 0 || listen(fd, SOMAXCONN) < 0) {
@@ -186,10 +189,7 @@ static void host_text(const struct sockaddr_storage *from, char out[48])
 
 static void take(const struct listener *l, int fd, const struct sockaddr_storage *from)
 {
-	int on = 1;
 	char host[48];
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
 	host_text(from, host);
 	if (!client_new(fd, l->listener, host)) {
 		say("warning", "%s is not let in: out of memory", host);
