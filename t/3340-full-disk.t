@@ -17,7 +17,8 @@ if not os.environ.get('IN_NAMESPACE'):    # whose mounts end with it
     if subprocess.run(['unshare', *root, '-m', 'true'], capture_output=True).returncode:
         print('1..0 # SKIP no mount namespaces')
         raise SystemExit
-    os.execvp('unshare', ['unshare', *root, '-m', sys.executable, 't/' + os.path.basename(__file__)])
+    os.execvp('unshare', ['unshare', *root, '-m', sys.executable,
+                          't/' + os.path.basename(__file__)])
 sys.path.insert(0, 't')
 import raw  # noqa: E402
 from load import LabNode, until  # noqa: E402
@@ -80,11 +81,12 @@ def lost():
     client, out = raw.Client(node.port), []
     ids = {x['Name']: x['TopicId'] for x in client.call('Metadata', 12, Topics=None)['Topics']}
     for (topic, partition, offset), value in acked.items():
-        answer = client.call('Fetch', 13, ReplicaId=-1, MaxWaitMs=1000, MinBytes=1, MaxBytes=1 << 20,
-                             SessionEpoch=-1, Topics=[{'TopicId': ids[topic], 'Partitions': [{
-                                 'Partition': partition, 'CurrentLeaderEpoch': -1,
-                                 'FetchOffset': offset, 'LastFetchedEpoch': -1,
-                                 'LogStartOffset': -1, 'PartitionMaxBytes': 1 << 16}]}])
+        answer = client.call('Fetch', 13, ReplicaId=-1, MaxWaitMs=1000, MinBytes=1,
+                             MaxBytes=1 << 20, SessionEpoch=-1, Topics=[{
+                                 'TopicId': ids[topic], 'Partitions': [{
+                                     'Partition': partition, 'CurrentLeaderEpoch': -1,
+                                     'FetchOffset': offset, 'LastFetchedEpoch': -1,
+                                     'LogStartOffset': -1, 'PartitionMaxBytes': 1 << 16}]}])
         p = answer['Responses'][0]['Partitions'][0]
         if p['ErrorCode'] or value not in (p['Records'] or b''):
             out.append((topic, partition, offset, p['ErrorCode']))

@@ -46,9 +46,10 @@ def end_of(partition):
 
 
 def epoch_end(partition):
-    return client.call('OffsetForLeaderEpoch', 4, ReplicaId=-1, Topics=[{
-        'Topic': 't', 'Partitions': [{'Partition': partition, 'CurrentLeaderEpoch': -1,
-                                      'LeaderEpoch': 0}]}])['Topics'][0]['Partitions'][0]['ErrorCode']
+    answer = client.call('OffsetForLeaderEpoch', 4, ReplicaId=-1, Topics=[{
+        'Topic': 't', 'Partitions': [
+            {'Partition': partition, 'CurrentLeaderEpoch': -1, 'LeaderEpoch': 0}]}])
+    return answer['Topics'][0]['Partitions'][0]['ErrorCode']
 
 
 def delete_records(partition):

@@ -55,21 +55,23 @@ int indexfile_flush(struct indexfile *f, int64_t prealloc_bytes)
 	if (!f->grown && prealloc_bytes > 0 && ftruncate(f->fd, prealloc_bytes / f->width * f->width) < 0)
 		return -1;
 	f->grown = f->grown || prealloc_bytes > 0;
-	size_t bytes = (size_t)f->pending_n * (size_t)f->width;
-	ssize_t r;
-	do
-		r = pwrite(f->fd, f->pending, bytes, (off_t)f->n * f->width);
-	while (r < 0 && errno == EINTR);
-	if (r < 0)
-		return -1;
+	size_t bytes = (size_t)f->pending_n * (size_t)f->width, done = 0;
+	off_t at = (off_t)f->n * f->width;
+	errno = ENOSPC;
+	for (ssize_t r; done < bytes; done += (size_t)r) {
+		do
+			r = pwrite(f->fd, f->pending + done, bytes - done, at + (off_t)done);
+		while (r < 0 && errno == EINTR);
+		if (r <= 0)
+			break;
+	}
 	/* whole entries that fit are in; the rest stays pending */
-	uint8_t whole = (uint8_t)(r / f->width);
+	uint8_t whole = (uint8_t)(done / (size_t)f->width);
 	f->n += whole;
 	f->pending_n = (uint8_t)(f->pending_n - whole);
 	if (!f->pending_n)
 		return 0;
 	memmove(f->pending, f->pending + whole * f->width, (size_t)f->pending_n * (size_t)f->width);
-	errno = ENOSPC;
 	return -1;
 }
 
