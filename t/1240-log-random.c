@@ -33,6 +33,8 @@ static void random_config(void)
 	config.index_interval_bytes = (int32_t)tap_random(600);
 	config.segment_ms = 5000 + (int64_t)tap_random(5000);
 	config.compacted = true;    /* copies leave offsets out */
+	config.mark_bytes = 100 + (int64_t)tap_random(1000);
+	config.mark_ms = 0;
 }
 
 static void remember(const struct batch *b, int64_t base)
@@ -198,6 +200,10 @@ static void reopen(bool clean)
 		random_config();
 	struct log_opening o = {.clean = clean, .recovery_point = recovery_point, .log_start = start,
 	                        .now_ms = clock_ms};
+	if (!clean && may_configure && tap_random(2))
+		o.written = end - (int64_t)tap_random(20);
+	else if (!clean && !may_configure)
+		o.written = end - 1;
 	l = log_open(tmp_fd, "random-0", &config, &o);
 	if (!l) {
 		ok(0, "open: %s", log_open_error());
@@ -330,7 +336,7 @@ int main(void)
 	seen_layout = ~0u;
 	bool good = true;
 	for (int n = 0; n < STEPS && good && !tap_failures && model_n < MOST - 100; n++)
-		good = check_all(step(), n);
+		good = check_all(step(), n) && log_mark(l) == 0;
 	ok(good, "%d random steps", STEPS);
 	may_configure = false;
 	reopen(false);

@@ -44,7 +44,10 @@ fresh() {
 	mkdir log
 	echo "$properties" >log/meta.properties
 }
-checked() { "$drive" check log "$seed" "$ops" out && logcheck log; }
+checked() { # with the page of the killed owner, and without
+	rm -rf lost && cp -r log lost && "$drive" check log "$seed" "$ops" out page && logcheck log &&
+		"$drive" check lost "$seed" "$ops" out && logcheck lost && rm -r lost
+}
 ops=${OPS:-60}
 for ((i = 0; i < 3; i++)); do
 	again "script $seed" "$drive" run log "$seed" "$ops"
@@ -59,7 +62,9 @@ cp -r log crashed
 fresh() { rm -rf log; cp -r crashed log; }
 checked() { "$drive" check log "$seed" "$ops" dots && logcheck log; }
 points=60
-again "the recovery of script $seed" "$drive" open log "$seed" "$ops"
+again "the recovery of script $seed" "$drive" open log "$seed" "$ops" dots
+checked() { "$drive" check log "$seed" "$ops" dots page && logcheck log; }
+again "its recovery with a page" "$drive" open log "$seed" "$ops" dots page
 
 # --- logappend -d ----------------------------------------
 seq -f 'record %06.0f' 1 6000 >numbers

@@ -42,6 +42,7 @@ static struct partition *new_partition(const struct meta_topic *t, int32_t index
 	p->key.index = index;
 	p->recoding_end = &p->recoding;
 	p->gathered_end = &p->gathered;
+	log_config_default(&p->config);
 	replica_init(&p->step, node.me.id);
 	p->topic = strdup(t->name);
 	if (p->topic && asprintf(&p->name, "%s-%d", t->name, index) >= 0)
@@ -77,8 +78,11 @@ static struct log *open_log(struct partition *p, const struct page_slot *before)
 		o.clean = node.clean;
 		o.drop_cache = node.drop_cache;
 		o.recovery_point = checkpoint_get(&node.recovery_points, p->name, 0);
-		/* One short of it: a roll right there may not have reached the disk whole. */
-		o.recovery_point = larger(o.recovery_point, before->flushed - 1);
+		/* One short of it: a roll right there may not be there whole. */
+		if (before->flushed > 0 && !node.drop_cache)
+			o.written = before->flushed - 1;
+		if (!node.flush_os)
+			o.recovery_point = larger(o.recovery_point, o.written);
 		o.log_start = checkpoint_get(&node.log_starts, p->name, 0);
 		o.log_start = larger(o.log_start, before->log_start);
 	}
@@ -236,6 +240,8 @@ static void publish(struct partition *p)
 	struct page_slot s;
 	uint32_t layout = p->layout;
 	if (p->log) {
+		if (log_mark(p->log) < 0)
+			say(p->name, ": ", log_error(p->log));
 		replica_stable(&p->step, log_stable_end(p->log, p->step.high_watermark));
 		layout = p->layout_base + log_layout(p->log);
 	}

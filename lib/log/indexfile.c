@@ -6,6 +6,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/bytes.h"
+
 void indexfile_init(struct indexfile *f, int width)
 {
 	f->fd = -1;
@@ -93,6 +95,28 @@ int indexfile_get(struct indexfile *f, uint32_t i, uint8_t *entry)
 	if (r >= 0)
 		errno = EBADMSG;
 	return -1;
+}
+
+static bool is_below(const struct indexfile *f, const uint8_t *e, int64_t offset)
+{
+	bool used = f->width == INDEX_ENTRY ? get32(e + 4) != 0 : get64(e) || get32(e + 8);
+	return used && (int64_t)get32(f->width == INDEX_ENTRY ? e : e + 8) < offset;
+}
+
+int64_t indexfile_below(struct indexfile *f, int64_t offset)
+{
+	uint8_t e[TIMEINDEX_ENTRY];
+	uint32_t lo = 0, hi = f->n;
+	while (lo < hi) {
+		uint32_t mid = lo + (hi - lo) / 2;
+		if (indexfile_get(f, mid, e) < 0)
+			return -1;
+		if (is_below(f, e, offset))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
 }
 
 int indexfile_cut(struct indexfile *f, uint32_t n)

@@ -33,6 +33,9 @@ void indexfile_add(struct indexfile *f, const void *entry, int64_t key, int64_t 
 int indexfile_flush(struct indexfile *f, int64_t prealloc_bytes);
 int indexfile_trim(struct indexfile *f);             /* flush, then cut the preallocated tail */
 int indexfile_get(struct indexfile *f, uint32_t i, uint8_t *entry);  /* flushed entries only; -1 */
+/* How many entries, which are none of a preallocated tail, have an offset (less the base) below
+ * that one; -1. */
+int64_t indexfile_below(struct indexfile *f, int64_t offset);
 int indexfile_cut(struct indexfile *f, uint32_t n);  /* keep n entries; the caller sets last */
 void indexfile_close(struct indexfile *f);
 static inline uint32_t indexfile_entries(const struct indexfile *f)

@@ -58,6 +58,9 @@ struct log {
 
 	struct epochs epochs;
 	struct producers producers;
+	int64_t marks[2];           /* producer snapshots inside a segment, older first; -1 none */
+	int64_t marked_bytes;       /* of the active segment, when the last one was made */
+	int64_t marked_ms;
 };
 
 /* files.c: names and descriptors */
@@ -112,6 +115,8 @@ int snapshot_delete_strays(struct log *l);  /* ProducerStateManager.removeStrayS
 /* replaces the state; damaged ones are deleted; none: empty at start */
 int snapshot_load_newest(struct log *l, int64_t now_ms);
 int64_t snapshot_newest(struct log *l);                /* -1 none, -2 error */
+int snapshot_find_marks(struct log *l);  /* sets l->marks, deletes older ones */
+int snapshot_drop(struct log *l, int64_t offset);      /* none there: done */
 
 /* replay.c */
 int64_t log_file_bytes(struct log *l, int64_t base, const char *suffix);  /* -1: ENOENT, or error */
@@ -120,7 +125,9 @@ int log_open_read(struct log *l, int64_t base, const char *suffix);  /* ENOENT b
 int64_t log_before_offset(struct log *l, int fd, int64_t base, int64_t bytes, int64_t offset);
 /* The first batch of segment i whose last offset is >= offset: 1; 0 none, *position is its end. */
 int log_position(struct log *l, int i, int64_t offset, int64_t *position, struct batch *b);
-int log_rebuild_producers(struct log *l, int64_t to, int64_t now_ms);
+/* the state at `to`; snapshots above it go */
+int log_replay_producers(struct log *l, int64_t to, int64_t now_ms);
+int log_rebuild_producers(struct log *l, int64_t to, int64_t now_ms);    /* and its snapshot */
 int log_first_snapshots(struct log *l);
 
 /* recover.c */
@@ -128,6 +135,10 @@ bool log_in_place(const struct segment *s, const struct batch *b, int64_t next);
 /* The active segment. follows: the one before it was recovered just now. 1 when it was cut. */
 int log_recover_segment(struct log *l, const struct log_opening *o, bool follows);
 int log_sync_recovered(struct log *l);
+/* The same, but what is below o->written is not read. -1 also where it has no place to begin. */
+int log_recover_tail(struct log *l, const struct log_opening *o);
+void log_marked(struct log *l);  /* what was loaded needs no mark */
+int log_recover_from(struct log *l, int64_t position, int64_t next, int64_t file_size);
 
 /* leftovers.c */
 int log_unlink_entry(struct log *l, const struct log_entry *e);

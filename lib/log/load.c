@@ -87,6 +87,21 @@ static int drop_rest(struct log *l, const struct loading *g, int from)
 	return drop_orphans(l, g, from, g->n) < 0 ? -1 : log_sync_dir(l);
 }
 
+/* As log_recover_segment; -1 also where that one is to be asked. */
+static int recover_tail(struct log *l, const struct loading *g)
+{
+	int64_t bytes = log_active(l)->bytes;
+	if (g->recovered >= 0 || g->o->written <= log_active(l)->base)
+		return -1;
+	int cut = log_recover_tail(l, g->o);
+	if (cut >= 0)
+		return cut;
+	log_close_files(l);
+	log_active(l)->bytes = bytes;
+	l->producers.end = -1;
+	return -1;
+}
+
 /* Loads one segment: 0; 1 when it was cut and nothing after it may stay. */
 static int load_segment(struct log *l, struct loading *g, int64_t base, int64_t next_base)
 {
@@ -109,7 +124,9 @@ static int load_segment(struct log *l, struct loading *g, int64_t base, int64_t 
 	if (!unflushed && !damaged)
 		return last ? log_segment_times(l, s) : 0;
 	log_close_files(l);
-	int cut = log_recover_segment(l, g->o, g->recovered >= 0 && g->recovered == l->segments_n - 2);
+	int cut = damaged ? -1 : recover_tail(l, g);
+	if (cut < 0)
+		cut = log_recover_segment(l, g->o, g->recovered >= 0 && g->recovered == l->segments_n - 2);
 	if (cut < 0)
 		return -1;
 	g->recovered = l->segments_n - 1;
@@ -131,14 +148,25 @@ static int group_end(const struct loading *g, int i, bool *has_log)
 	return i;
 }
 
+/* Does some segment from entry i on begin at or below this offset? */
+static bool begins_by(const struct loading *g, int i, int64_t offset)
+{
+	while (i < g->n && strcmp(g->v[i].suffix, ".log"))
+		i++;
+	return i < g->n && g->v[i].base <= offset;
+}
+
 /* Snapshots of moments inside a segment go before any is used: the next recovery, which would not
- * find them, must come to the same. */
+ * find them, must come to the same. Those of the last segment, and of the one where everything is
+ * written up to, are left to their recovery. */
 static int drop_inner_snapshots(struct log *l, const struct loading *g, int64_t last)
 {
-	bool has_log;
+	bool has_log, kept = false;
 	for (int i = 0, next; i < g->n && g->v[i].base < last; i = next) {
 		next = group_end(g, i, &has_log);
-		for (; !has_log && i < next; i++)
+		if (has_log)
+			kept = g->v[i].base < g->o->written && !begins_by(g, next, g->o->written);
+		for (; !has_log && !kept && i < next; i++)
 			if (!strcmp(g->v[i].suffix, ".snapshot") && log_unlink_entry(l, g->v + i) < 0)
 				return -1;
 	}
@@ -260,6 +288,9 @@ int log_load(struct log *l, const struct log_opening *opening)
 		changed = log_list(l->dirfd, l->name, &g.v, &g.n);
 	}
 	g.recovery_point = o->recovery_point == LOG_RECOVER_LAST ? last_base(&g) : o->recovery_point;
+	bool synced = o->written <= g.recovery_point;
+	if (!synced)
+		g.recovery_point = o->written;
 	int64_t first = first_base(&g);
 	if (first > l->start)
 		l->start = first;
@@ -267,7 +298,7 @@ int log_load(struct log *l, const struct log_opening *opening)
 	int r = changed < 0 ? -1 : load_epochs(l);
 	if (r > 0) {
 		how.clean = false;
-		r = g.recovery_point = 0;
+		r = g.recovery_point = how.written = 0;
 	}
 	for (int i = 0; r == 0 && i < l->epochs.n; i++)
 		r = epochs_assign(&before, l->epochs.v[i].epoch, l->epochs.v[i].start) < 0 ? -1 : 0;
@@ -276,11 +307,15 @@ int log_load(struct log *l, const struct log_opening *opening)
 	/* what lies below the last segment was synced by an earlier owner or by the recovery just now */
 	if (r == 0 && o->clean && g.recovered != l->segments_n - 1)
 		l->recovery_point = l->end;
-	else if (r == 0)
+	else if (r == 0 && synced)
 		l->recovery_point = g.recovery_point > log_active(l)->base ? g.recovery_point
 			: log_active(l)->base;
+	else if (r == 0)
+		l->recovery_point = o->recovery_point;
 	if (l->recovery_point > l->end)
 		l->recovery_point = l->end;
+	if (r == 0)
+		log_marked(l);
 	epochs_free(&before);
 	free(g.v);
 	return r;

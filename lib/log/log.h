@@ -25,6 +25,7 @@ struct log_config {  /* topic configs that shape files; log_config_default has K
 	int32_t segment_index_bytes;     /* segment.index.bytes: preallocated size of .index */
 	int64_t producer_expiration_ms;  /* producer.id.expiration.ms */
 	bool compacted;                  /* cleanup.policy has compact: offsets may be missing */
+	int64_t mark_bytes, mark_ms;     /* between two marks, at least: see log_mark; no config */
 };
 void log_config_default(struct log_config *c);
 
@@ -42,6 +43,9 @@ struct log_opening {
 	/* recovery reads the disk, not pages whose write once failed and that look clean */
 	bool drop_cache;
 	int64_t recovery_point;          /* LOG_RECOVER_LAST: the base of the last segment */
+	/* Below it everything is as it was written, indexes too, if not on disk: the machine has
+	 * not restarted since. Recovery reads only what comes after. 0: nothing is known. */
+	int64_t written;
 	int64_t log_start, now_ms;
 	struct uuid topic_id;
 };
@@ -115,6 +119,11 @@ int log_dirty_fds(const struct log *l, int *fds, int max);
  * itself, whose indexes that sync did not cover. A sync that was asked for before a truncation says
  * nothing of what was written after it: forget it. */
 void log_synced(struct log *l, int64_t up_to);
+
+/* Called now and then, after appends: what a recovery that knows log_opening.written needs to begin
+ * near the end of a large segment. Cheap when there is nothing to do. An error costs the recovery
+ * time, and nothing else. */
+int log_mark(struct log *l);
 
 /* --- leader epochs, truncation, deletion ------------------------------------------------------ */
 

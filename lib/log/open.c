@@ -23,7 +23,8 @@ void log_config_default(struct log_config *c)
 	*c = (struct log_config){
 		.segment_bytes = 1 << 30, .segment_ms = 7 * 24 * 3600 * (int64_t)1000, .segment_jitter_ms = 0,
 		.index_interval_bytes = 4096, .segment_index_bytes = 10 << 20,
-		.producer_expiration_ms = 24 * 3600 * (int64_t)1000};
+		.producer_expiration_ms = 24 * 3600 * (int64_t)1000,
+		.mark_bytes = 32 << 20, .mark_ms = 2000};
 }
 
 void log_configure(struct log *l, const struct log_config *c)
@@ -60,6 +61,7 @@ static struct log *new_log(int dirfd, const char *name, const struct log_config 
 	l->dirfd = dirfd;
 	l->config = *c;
 	l->fd = l->txn_fd = l->own_dir = -1;
+	l->marks[0] = l->marks[1] = -1;
 	indexfile_init(&l->index, INDEX_ENTRY);
 	indexfile_init(&l->time, TIMEINDEX_ENTRY);
 	if (!(l->name = strdup(name))) {

@@ -55,16 +55,15 @@ bool log_in_place(const struct segment *s, const struct batch *b, int64_t next)
 	       batch_last_offset(b) - s->base <= INT32_MAX;
 }
 
-/* Walks the active segment; s->bytes ends behind the last good batch. 0, or -1 when the walk could
- * not be done. */
-static int recover_walk(struct log *l, int64_t file_size)
+/* Walks the active segment from there on; s->bytes ends behind the last good batch. 0, or -1 when
+ * the walk could not be done. */
+static int recover_walk(struct log *l, int64_t position, int64_t next, int64_t file_size)
 {
 	struct segment *s = log_active(l);
 	struct scan sc;
 	struct batch b;
 	int r;
-	int64_t next = s->base;
-	if (scan_begin(&sc, l->fd, 0, file_size, READ_CHUNK) < 0)
+	if (scan_begin(&sc, l->fd, position, file_size, READ_CHUNK) < 0)
 		return -1;
 	while ((r = scan_next(&sc, &b)) > 0) {
 		if (!log_in_place(s, &b, next))
@@ -97,11 +96,26 @@ int log_sync_recovered(struct log *l)
 	return 0;
 }
 
+/* What is known of the segment is what lies before position; the batch there is to have an offset
+ * not below next. */
+int log_recover_from(struct log *l, int64_t position, int64_t next, int64_t size)
+{
+	char path[LOG_PATH];
+	struct segment *s = log_active(l);
+	s->bytes = position;
+	if (recover_walk(l, position, next, size) < 0)
+		return log_fail(l, log_path(l, s->base, ".log", path), s->bytes, "recover");
+	if (s->bytes < size && ftruncate(l->fd, s->bytes) < 0)
+		return log_fail(l, log_path(l, s->base, ".log", path), s->bytes, "truncate");
+	if (log_trim_indexes(l) < 0 || snapshot_write(l, false) < 0)
+		return -1;
+	return s->bytes < size;
+}
+
 /* Checks the active (last pushed) segment batch by batch, cuts it at the first bad one and makes
  * its indexes anew. 1 when bytes were cut off. Its descriptors stay open. */
 int log_recover_segment(struct log *l, const struct log_opening *o, bool follows)
 {
-	char path[LOG_PATH];
 	struct segment *s = log_active(l);
 	int64_t size = s->bytes;
 	s->bytes = 0;
@@ -119,11 +133,5 @@ int log_recover_segment(struct log *l, const struct log_opening *o, bool follows
 		return -1;
 	if (o->drop_cache)
 		posix_fadvise(l->fd, 0, 0, POSIX_FADV_DONTNEED);
-	if (recover_walk(l, size) < 0)
-		return log_fail(l, log_path(l, s->base, ".log", path), s->bytes, "recover");
-	if (s->bytes < size && ftruncate(l->fd, s->bytes) < 0)
-		return log_fail(l, log_path(l, s->base, ".log", path), s->bytes, "truncate");
-	if (log_trim_indexes(l) < 0 || snapshot_write(l, false) < 0)
-		return -1;
-	return s->bytes < size;
+	return log_recover_from(l, 0, s->base, size);
 }

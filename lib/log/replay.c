@@ -124,7 +124,7 @@ static int replay_segment(struct log *l, int i, int64_t to)
 	return r < 0 ? -1 : 0;
 }
 
-int log_rebuild_producers(struct log *l, int64_t to, int64_t now_ms)
+int log_replay_producers(struct log *l, int64_t to, int64_t now_ms)
 {
 	if (snapshot_delete_range(l, l->start, to) < 0)
 		return -1;
@@ -138,7 +138,12 @@ int log_rebuild_producers(struct log *l, int64_t to, int64_t now_ms)
 				return -1;
 	}
 	l->producers.end = to;
-	return snapshot_write(l, false);
+	return 0;
+}
+
+int log_rebuild_producers(struct log *l, int64_t to, int64_t now_ms)
+{
+	return log_replay_producers(l, to, now_ms) < 0 ? -1 : snapshot_write(l, false);
 }
 
 /* After a clean stop without any snapshot there was no producer (Kafka before 0.11 wrote none):

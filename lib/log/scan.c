@@ -9,7 +9,8 @@
 
 int scan_begin(struct scan *s, int fd, int64_t at, int64_t end, size_t chunk)
 {
-	*s = (struct scan){.fd = fd, .at = at, .end = end, .chunk = chunk, .cap = chunk};
+	*s = (struct scan){.fd = fd, .at = at, .end = end, .chunk = chunk, .cap = chunk,
+	                   .ahead = chunk};
 	s->buf = malloc(chunk);
 	return s->buf ? 0 : -1;
 }
@@ -21,7 +22,7 @@ void scan_end(struct scan *s)
 }
 
 /* Makes the bytes [at, at + need) available; need was checked against the end of the file. */
-static const uint8_t *fill(struct scan *s, int64_t at, size_t need)
+static const uint8_t *fill(struct scan *s, int64_t at, size_t need, size_t want)
 {
 	if (at >= s->buf_at && at + (int64_t)need <= s->buf_at + (int64_t)s->have)
 		return s->buf + (at - s->buf_at);
@@ -32,7 +33,8 @@ static const uint8_t *fill(struct scan *s, int64_t at, size_t need)
 		s->buf = p;
 		s->cap = need;
 	}
-	size_t want = s->chunk > need ? s->chunk : need;
+	if (want < need)
+		want = need;
 	if ((int64_t)want > s->end - at)
 		want = (size_t)(s->end - at);
 	s->buf_at = at;
@@ -61,13 +63,15 @@ int scan_next(struct scan *s, struct batch *b)
 		errno = EBADMSG;
 		return -1;
 	}
-	const uint8_t *p = fill(s, s->at, BATCH_HEADER);
+	const uint8_t *p = fill(s, s->at, BATCH_HEADER, s->ahead);
 	if (!p || batch_parse(b, p, BATCH_HEADER) < 0)
 		return -1;
 	if (batch_bytes(b) > left) {
 		errno = EBADMSG;
 		return -1;
 	}
+	/* between large batches only headers are worth reading */
+	s->ahead = batch_bytes(b) > (int64_t)s->chunk ? BATCH_HEADER : s->chunk;
 	s->at += batch_bytes(b);
 	return 1;
 }
@@ -82,7 +86,7 @@ int scan_crc(struct scan *s, const struct batch *b)
 		int64_t n = at >= s->buf_at && inside > 0 ? inside : (int64_t)s->chunk;
 		if (n > end - at)
 			n = end - at;
-		const uint8_t *p = fill(s, at, (size_t)n);
+		const uint8_t *p = fill(s, at, (size_t)n, s->chunk);
 		if (!p)
 			return -1;
 		crc = crc32c(crc, p, (size_t)n);
@@ -93,5 +97,5 @@ int scan_crc(struct scan *s, const struct batch *b)
 
 const void *scan_batch(struct scan *s, const struct batch *b)
 {
-	return fill(s, s->position, (size_t)batch_bytes(b));
+	return fill(s, s->position, (size_t)batch_bytes(b), s->chunk);
 }

@@ -14,6 +14,7 @@ struct scan {
 	int64_t position;           /* of the batch scan_next gave last */
 	uint8_t *buf;               /* owned; holds have bytes of the file from buf_at on */
 	size_t cap, have, chunk;
+	size_t ahead;               /* bytes that reading a header asks for */
 	int64_t buf_at;
 };
 

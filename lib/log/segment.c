@@ -137,9 +137,11 @@ void log_segment_indexed(struct log *l, struct segment *s, const struct batch *b
 		s->max_ts = b->max_timestamp;
 		s->max_ts_offset = last;
 	}
-	/* An index that cannot be opened now stays sparser, which is legal; the roll will say why. */
+	/* An index that cannot be opened now stays sparser, which is legal; the roll will say why. A
+	 * group of time entries goes before the offsets that were noted with it: see mark.c. */
 	if (l->since_index > l->config.index_interval_bytes && log_open_indexes(l) == 0
-		&& !index_full(l)) {
+		&& !index_full(l) && (l->index.pending_n < INDEX_GROUP
+		|| indexfile_flush(&l->time, l->config.segment_index_bytes) == 0)) {
 		put32(e, (uint32_t)(last - s->base));
 		put32(e + 4, (uint32_t)position);
 		indexfile_add(&l->index, e, last, l->config.segment_index_bytes);
@@ -190,10 +192,10 @@ int log_trim_indexes(struct log *l)
 		add_time(l, s);
 	if (l->fd >= 0 && l->reserved > s->bytes && ftruncate(l->fd, s->bytes) < 0)
 		return log_fail(l, log_path(l, s->base, ".log", path), s->bytes, "trim");
-	if (indexfile_trim(&l->index) < 0)
-		return log_fail(l, log_path(l, s->base, ".index", path), -1, "trim");
 	if (indexfile_trim(&l->time) < 0)
 		return log_fail(l, log_path(l, s->base, ".timeindex", path), -1, "trim");
+	if (indexfile_trim(&l->index) < 0)
+		return log_fail(l, log_path(l, s->base, ".index", path), -1, "trim");
 	return 0;
 }
 

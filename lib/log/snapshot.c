@@ -55,7 +55,7 @@ static int each(struct log *l, int (*f)(struct log *l, int64_t offset, void *arg
 	return r;
 }
 
-static int drop(struct log *l, int64_t offset)
+int snapshot_drop(struct log *l, int64_t offset)
 {
 	char path[LOG_PATH];
 	if (unlinkat(l->dirfd, log_path(l, offset, ".snapshot", path), 0) < 0 && errno != ENOENT)
@@ -66,7 +66,7 @@ static int drop(struct log *l, int64_t offset)
 static int drop_outside(struct log *l, int64_t offset, void *arg)
 {
 	const int64_t *range = arg;
-	return offset <= range[0] || offset > range[1] ? drop(l, offset) : 0;
+	return offset <= range[0] || offset > range[1] ? snapshot_drop(l, offset) : 0;
 }
 
 int snapshot_delete_range(struct log *l, int64_t keep_above, int64_t keep_to)
@@ -80,23 +80,29 @@ static int drop_stray(struct log *l, int64_t offset, void *arg)
 	int i = log_segment_find(l, offset);
 	if ((i >= 0 && l->segments[i].base == offset) || offset > log_active(l)->base)
 		return 0;
-	return drop(l, offset);
+	return snapshot_drop(l, offset);
 }
 
-static int drop_older_ends(struct log *l, int64_t offset, void *arg)
+/* Of those inside the active segment two stay: see log_mark. */
+static int drop_older_marks(struct log *l, int64_t offset, void *arg)
 {
-	bool *seen = arg;
 	if (offset <= log_active(l)->base)
-		return 0;
-	int r = *seen ? drop(l, offset) : 0;
-	*seen = true;
-	return r;
+		return 1;
+	if (l->marks[0] >= 0)
+		return snapshot_drop(l, offset);
+	l->marks[l->marks[1] < 0] = offset;
+	return 0;
+}
+
+int snapshot_find_marks(struct log *l)
+{
+	l->marks[0] = l->marks[1] = -1;
+	return each(l, drop_older_marks, 0) < 0 ? -1 : 0;
 }
 
 int snapshot_delete_strays(struct log *l)
 {
-	bool seen = false;
-	return each(l, drop_stray, 0) < 0 ? -1 : each(l, drop_older_ends, &seen);
+	return each(l, drop_stray, 0) < 0 ? -1 : snapshot_find_marks(l);
 }
 
 static int newest(struct log *l, int64_t offset, void *arg)
@@ -145,7 +151,7 @@ int snapshot_load_newest(struct log *l, int64_t now_ms)
 			l->producers.end = l->producers.snapped = offset;
 			return 0;
 		}
-		if (r < 0 || drop(l, offset) < 0)
+		if (r < 0 || snapshot_drop(l, offset) < 0)
 			return -1;
 	}
 }

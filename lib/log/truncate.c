@@ -70,7 +70,7 @@ static int cut_indexes(struct log *l, int64_t to)
 	char path[LOG_PATH];
 	struct segment *s = log_active(l);
 	uint8_t e[TIMEINDEX_ENTRY];
-	if (log_open_indexes(l) < 0 || indexfile_trim(&l->index) < 0 || indexfile_trim(&l->time) < 0)
+	if (log_open_indexes(l) < 0 || indexfile_trim(&l->time) < 0 || indexfile_trim(&l->index) < 0)
 		return log_fail(l, log_path(l, s->base, ".index", path), -1, "trim");
 	uint32_t n = l->index.n, t = l->time.n;
 	for (; n; n--)
@@ -159,6 +159,7 @@ int log_truncate(struct log *l, int64_t to)
 	if (to < l->segments[0].base)
 		return log_restart_at(l, to);
 	l->layout++;
+	l->marks[0] = l->marks[1] = -1;
 	/* until the end the log is not what its numbers say; an error leaves it to the next opening */
 	l->broken = true;
 	int keep = log_segment_find(l, to);
@@ -191,6 +192,7 @@ int log_restart_at(struct log *l, int64_t offset)
 		return -1;
 	}
 	l->layout++;
+	l->marks[0] = l->marks[1] = -1;
 	l->broken = true;
 	forget_rolled(l, -1);
 	if (drop_from(l, 0) < 0)

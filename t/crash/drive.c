@@ -1,6 +1,7 @@
 /* drive run DIR SEED OPS: runs the script of that seed on the log directory DIR; a dot on standard
- * output for each operation that returned. drive check DIR SEED OPS FILE: FILE holds those dots;
- * opens, checks and opens again. drive open DIR SEED OPS: opens only.
+ * output for each operation that returned. drive check DIR SEED OPS FILE [page]: FILE holds those
+ * dots; opens, checks and opens again. drive open DIR SEED OPS FILE [page]: opens only. page: the
+ * machine has not restarted, the page of the killed owner is there.
  * Exit: 0; 1 and what is wrong. */
 #include "script.h"
 
@@ -25,8 +26,6 @@ int main(int argc, char **argv)
 	if (script_fd < 0)
 		return 111;
 	script_make(strtoull(argv[3], NULL, 10), atoi(argv[4]));
-	if (!strcmp(argv[1], "open"))
-		return !script_open();
 	if (!strcmp(argv[1], "run")) {
 		if (script_run(dot, &at) == 0)
 			return 0;
@@ -35,6 +34,10 @@ int main(int argc, char **argv)
 		return 1;
 	}
 	int k = dots(argv[5]);
+	if (argc > 6 && states[k].end > 0)
+		script_written = states[k].end - 1;
+	if (!strcmp(argv[1], "open"))
+		return !script_open();
 	if (script_check(k) == 0)
 		return 0;
 	fprintf(stderr, "killed in operation %d (%s): %s\n", k,

@@ -42,6 +42,7 @@ static struct state states[SCRIPT_OPS + 1];
 static struct log_config script_config;
 static int script_fd = -1;
 static bool script_clean;       /* the last opening was one after a clean stop */
+static int64_t script_written;  /* a page that outlived the kill vouches for what is below */
 static struct buf script_bytes;
 static const struct uuid script_id = {{1, 2, 3}};
 
@@ -159,6 +160,8 @@ TAP_FN void script_make(uint64_t seed, int n)
 	script_config.segment_bytes = 2200 + (int64_t)tap_random(4000);
 	script_config.segment_index_bytes = 96 + (int32_t)tap_random(200);
 	script_config.index_interval_bytes = (int32_t)tap_random(500);
+	script_config.mark_bytes = 200 + (int64_t)tap_random(1500);
+	script_config.mark_ms = 0;
 	pieces_n = 0;
 	ops_n = n;
 	for (int k = 0; k < n; k++) {
@@ -211,6 +214,7 @@ TAP_FN struct log *script_open(void)
 	if (faccessat(script_fd, SCRIPT_NAME, F_OK, 0) == 0) {
 		o.recovery_point = checkpoint_get(&points, SCRIPT_NAME, 0);
 		o.log_start = checkpoint_get(&starts, SCRIPT_NAME, 0);
+		o.written = script_written;
 	}
 	checkpoint_free(&points);
 	checkpoint_free(&starts);
@@ -240,7 +244,7 @@ TAP_FN int script_append(struct log *l, const struct op *o)
 		if (base != pieces[i].base)
 			abort();
 	}
-	return 0;
+	return log_mark(l);
 }
 
 TAP_FN int script_reopen(struct log **l)
