@@ -14,6 +14,7 @@ enum {                                /* Kafka's defaults of the intervals */
 
 static struct port_timer high_watermarks, recovery_points, expiry;
 static bool moved, moved_since_recovery_points;
+static bool points_wanted;
 
 void checkpoints_note(void)
 {
@@ -122,13 +123,22 @@ void checkpoints_lower(void)
 	}
 }
 
-static void write_recovery_points(void *arg)
+/* Under odradek.flush=os nothing else syncs what was written. */
+static void want_recovery_points(void *arg)
 {
-	if (moved_since_recovery_points) {
-		int r = write(CHECKPOINT_RECOVERY_POINT, &node.recovery_points, recovery_point);
-		moved_since_recovery_points = (r | write_log_starts()) < 0;
-	}
+	points_wanted = moved_since_recovery_points;
+	moved_since_recovery_points = false;
+	if (points_wanted && node.flush_os)
+		flush_everything();
 	port_timer_set(node.loop, &recovery_points, port_now_ms() + RECOVERY_POINT_MS);
+}
+
+static void write_recovery_points(void)
+{
+	points_wanted = false;
+	int r = write(CHECKPOINT_RECOVERY_POINT, &node.recovery_points, recovery_point);
+	if ((r | write_log_starts()) < 0)
+		moved_since_recovery_points = true;
 }
 
 static void expire(void *arg)
@@ -145,7 +155,7 @@ void checkpoints_start(void)
 {
 	int64_t now = port_now_ms();
 	high_watermarks.fn = write_high_watermarks;
-	recovery_points.fn = write_recovery_points;
+	recovery_points.fn = want_recovery_points;
 	expiry.fn = expire;
 	if (port_timer_set(node.loop, &high_watermarks, now + HIGH_WATERMARK_MS) < 0
 	    || port_timer_set(node.loop, &recovery_points, now + RECOVERY_POINT_MS) < 0
@@ -157,6 +167,8 @@ void checkpoints_start(void)
 void checkpoints_turn(void)
 {
 	static int64_t pause_until;
+	if (points_wanted && !(node.flush_os && flush_busy()))
+		write_recovery_points();
 	if (!node.log_starts_changed || port_now_ms() < pause_until)
 		return;
 	node.log_starts_changed = write_log_starts() < 0;

@@ -143,8 +143,6 @@ static void ready(void)
 		close(READY_FD);
 }
 
-/* Records that a killed run wrote are in the page cache only: on disk before anybody may count on
- * them. */
 static void sync_everything(void)
 {
 	size_t at = 0;
@@ -161,7 +159,12 @@ void serve(void)
 		.call = on_call, .drained = on_drained, .flush = on_flush,
 		.hello = wake_hello, .gone = wake_gone,
 	};
-	sync_everything();
+	/* Records that a killed run wrote are in the page cache only: on disk before anybody may
+	 * count on them. */
+	if (node.flush_os && !node.clean && !node.drop_cache)
+		flush_everything();
+	else
+		sync_everything();
 	checkpoints_lower();
 	check_syncs();
 	if (unlink(SYNC_FAILED) < 0 && errno != ENOENT)

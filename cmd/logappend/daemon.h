@@ -115,6 +115,7 @@ void deleted_find(void);                                /* those that an earlier
 void flush_start(void);
 void flush_dirty(struct partition *p);
 void flush_forget(struct partition *p);
+void flush_everything(void);
 void flush_turn(void);
 bool flush_busy(void);
 void checkpoints_read(void);

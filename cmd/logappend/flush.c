@@ -21,6 +21,7 @@ struct promise {
 static int sock = -1;
 static pid_t child;
 static bool out;                /* a ticket is */
+static bool all;                /* the next one is for everything */
 static uint64_t ticket;
 static struct promise *promises;
 static size_t promises_n, promises_cap;
@@ -146,6 +147,17 @@ static void send_ticket(const int *fds, uint32_t n)
 	out = true;
 }
 
+/* Everything that was written, by whomever: the files of a killed run are not open here. */
+void flush_everything(void)
+{
+	size_t at = 0;
+	for (struct partition *p; (p = map_next(&node.partitions, &at));)
+		if (p->log && log_recovery_point(p->log) < log_end(p->log)) {
+			flush_dirty(p);
+			all = true;
+		}
+}
+
 bool flush_busy(void)
 {
 	return out || node.dirty;
@@ -155,9 +167,10 @@ bool flush_busy(void)
 void flush_turn(void)
 {
 	int fds[LOGSYNC_FDS];
-	int n = 0;
 	if (out || !node.dirty)
 		return;
+	int n = all ? LOGSYNC_FDS + 1 : 0;
+	all = false;
 	for (struct partition *p; (p = node.dirty);) {
 		node.dirty = p->next_dirty;
 		p->dirty = false;
