@@ -38,6 +38,13 @@ static bool internal_allowed(const struct wire_request *r, const struct request 
 	return q->listener == WIRE_LOCAL || span_is(r->client_id, "__admin_client");
 }
 
+/* The leader epoch that a coordinator, on this node, has loaded the partition under. */
+static int32_t coordinator_epoch(const struct request *q, const struct wire_tags *tags)
+{
+	struct span v = wire_tag_value(tags, WIRE_TAG_LEADER_EPOCH);
+	return q->listener == WIRE_LOCAL && v.n == 4 ? (int32_t)get32(v.p) : -1;
+}
+
 /* The checks before a log is asked, in Kafka's order. */
 static void one(struct part *a, const struct meta_topic *t, struct span name, int32_t index,
                 const struct wire_request *r)
@@ -58,6 +65,8 @@ static void one(struct part *a, const struct meta_topic *t, struct span name, in
 		part_fail(a, WIRE_INVALID_TXN_STATE, "No transaction is open");
 	else if (!a->p || node.stopping)
 		part_fail(a, WIRE_NOT_LEADER_OR_FOLLOWER, NULL);
+	else if (a->epoch >= 0 && a->epoch != a->p->step.epoch)
+		part_fail(a, WIRE_FENCED_LEADER_EPOCH, NULL);
 	else
 		part_append(a);
 }
@@ -125,6 +134,7 @@ static void one_topic(struct produce *in, const struct produce_request_topic_pro
 		struct part *a = &parts[i];
 		a->in = in;
 		a->records = from->partition_data[i].records;
+		a->epoch = coordinator_epoch(in->q, &from->partition_data[i].tags);
 		a->answer = &to->partition_responses[i];
 		*a->answer = (struct produce_response_partition_produce_response){
 			.index = from->partition_data[i].index, .base_offset = -1,

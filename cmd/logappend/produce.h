@@ -17,6 +17,7 @@ struct part {
 	struct produce_response_partition_produce_response *answer;
 	struct span records;
 	struct batch batch;      /* its header, once it is gathered */
+	int32_t epoch;           /* a coordinator's: no other leader epoch will do; -1 none */
 	bool asked;              /* recode is at work on it */
 	struct part *next;       /* behind it in p->recoding or p->gathered */
 };

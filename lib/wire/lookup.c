@@ -1,6 +1,7 @@
 /* Look-ups in the generated tables: APIs, messages, record types, errors. */
 #include <string.h>
 
+#include "base/varint.h"
 #include "wire/error.h"
 #include "wire/type.h"
 
@@ -60,4 +61,23 @@ const char *wire_error_text(int code)
 bool wire_error_retriable(int code)
 {
 	return error(code)->retriable;
+}
+
+struct span wire_tag_value(const struct wire_tags *t, uint32_t tag)
+{
+	size_t at = 0, end = t->n > 0 ? (size_t)t->size : 0;
+	for (int32_t i = 0; i < t->n; i++) {
+		uint32_t number, size;
+		int n = varint_getu32(t->p + at, end - at, &number);
+		int m = n < 0 ? -1 : varint_getu32(t->p + at + n, end - at - (size_t)n, &size);
+		if (m < 0)
+			break;
+		at += (size_t)(n + m);
+		if (size > end - at)
+			break;
+		if (number == tag)
+			return (struct span){t->p + at, (int32_t)size};
+		at += size;
+	}
+	return SPAN_NULL;
 }

@@ -28,6 +28,15 @@ struct wire_tags {
 	int32_t n;      /* how many fields */
 };
 
+/* Tagged fields of our own: never on TCP, numbers never reused. */
+enum wire_tag {
+	/* int32 in a partition of Produce, between programs of a node: the leader epoch that a
+	 * coordinator has loaded the partition under; in any other the write is refused. */
+	WIRE_TAG_LEADER_EPOCH = 10000,
+};
+/* The value of an unknown tagged field, borrowed; null when it is not there or makes no sense. */
+struct span wire_tag_value(const struct wire_tags *t, uint32_t tag);
+
 struct wire_type;   /* a message or nested struct: its fields, their versions, places and kinds */
 
 const char *wire_type_name(const struct wire_type *t);      /* Kafka's name: "ProduceRequest" */
