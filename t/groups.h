@@ -57,9 +57,16 @@ static inline void world_answer(void *ctx, const struct asker *to, int32_t parti
 	w->answer(w, to, t, response);
 }
 
-static inline void world_again(void *ctx, const struct asker *who)
+static inline void world_again(void *ctx, const struct asker *who, const int32_t *partitions,
+                               int n)
 {
 	abort();
+}
+
+static inline int world_locate(void *ctx, struct span group, int32_t *partition)
+{
+	*partition = PARTITION;
+	return WIRE_NONE;
 }
 
 static inline uint64_t world_random(void *ctx)
@@ -81,7 +88,7 @@ static inline void world_tell(void *ctx, const char *line)
 
 static const struct step_ops world_ops = {
 	.record = world_record, .answer = world_answer, .again = world_again, .random = world_random,
-	.tell = world_tell,
+	.tell = world_tell, .locate = world_locate,
 };
 
 static inline void world_init(struct world *w)
@@ -94,6 +101,8 @@ static inline void world_init(struct world *w)
 		.initial_rebalance_delay = 3000,
 		.max_size = INT32_MAX,
 		.offset_metadata_max = 4096,
+		.offsets_retention = INT64_C(7) * 86400 * 1000,
+		.offsets_check_interval = INT64_C(1000) * 86400 * 1000,
 		.consumer_session_timeout = 45000,
 		.consumer_heartbeat_interval = 5000,
 		.consumer_max_size = INT32_MAX,

@@ -1,11 +1,11 @@
 #include "group.h"
 
-#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "classic.h"
 #include "consumer.h"
+#include "offsets.h"
 
 /* --- memory --- */
 
@@ -35,46 +35,6 @@ struct span group_copy(struct span text)
 	return (struct span){p, text.n};
 }
 
-/* --- which partition --- */
-
-/* The next code point of UTF-8 text; what is not UTF-8 counts as U+FFFD, byte by byte. */
-static uint32_t code_point(const uint8_t *p, int32_t n, int32_t *used)
-{
-	static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};
-	int more = p[0] < 0x80 ? 0 : (p[0] & 0xe0) == 0xc0 ? 1 : (p[0] & 0xf0) == 0xe0 ? 2
-	         : (p[0] & 0xf8) == 0xf0 ? 3 : -1;
-	uint32_t c = more <= 0 ? p[0] : p[0] & (0x3fu >> more);
-	*used = 1;
-	if (more < 0 || more >= n)
-		return 0xfffd;
-	for (int i = 1; i <= more; i++) {
-		if ((p[i] & 0xc0) != 0x80)
-			return 0xfffd;
-		c = c << 6 | (p[i] & 0x3f);
-	}
-	if (c < least[more] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
-		return 0xfffd;
-	*used = 1 + more;
-	return c;
-}
-
-int32_t group_partition(struct span id, int32_t partitions)
-{
-	uint32_t h = 0;
-	if (partitions <= 0)
-		return -1;
-	for (int32_t at = 0, used; at < id.n; at += used) {
-		uint32_t c = code_point((const uint8_t *)id.p + at, id.n - at, &used);
-		if (c >= 0x10000) {
-			h = 31 * h + (0xd7c0 + (c >> 10));
-			c = 0xdc00 + (c & 0x3ff);
-		}
-		h = 31 * h + c;
-	}
-	int32_t code = (int32_t)h;
-	return code == INT32_MIN ? 0 : abs(code) % partitions;     /* Utils.abs */
-}
-
 /* --- the map --- */
 
 void groups_init(struct groups *gs)
@@ -89,6 +49,7 @@ void groups_free(struct groups *gs)
 		groups_forget(gs, g);
 	map_free(&gs->by_id);
 	map_free(&gs->topics);
+	map_free(&gs->transactions);
 	heap_free(&gs->timers);
 }
 
@@ -112,6 +73,7 @@ void groups_forget(struct groups *gs, struct group *g)
 {
 	if (g->kind->forget)
 		g->kind->forget(gs, g);
+	offsets_forget(gs, g);
 	map_del(&gs->by_id, g->id.p, (size_t)g->id.n);
 	free((char *)g->id.p);
 	free(g);
@@ -175,6 +137,9 @@ void groups_replay(struct groups *gs, int32_t partition, const struct replayed *
 	case RECORD_CONSUMER_REGEX:
 		consumer_replay(gs, partition, r);
 		break;
+	case RECORD_OFFSET_COMMIT:
+		offsets_replay(gs, partition, r);
+		break;
 	default:
 		break;              /* nothing of this node's depends on it */
 	}
@@ -199,6 +164,7 @@ void groups_loaded(struct groups *gs, struct step *s, int32_t partition)
 	for (size_t i = 0; i < n; i++)
 		if (v[i]->kind->loaded)
 			v[i]->kind->loaded(gs, s, v[i]);
+	offsets_expiry_start(gs, s);
 }
 
 void groups_unload(struct groups *gs, struct step *s, int32_t partition)
@@ -219,4 +185,5 @@ void groups_image_changed(struct groups *gs, struct step *s)
 	for (size_t i = 0; i < n; i++)
 		if (v[i]->kind->image_changed)
 			v[i]->kind->image_changed(gs, s, v[i]);
+	offsets_topics_changed(gs, s);
 }

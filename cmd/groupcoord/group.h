@@ -74,20 +74,26 @@ struct group {
 	bool deleting;              /* DeleteGroups waits for what is not settled */
 	uint32_t unsettled;         /* commits recorded, but neither committed nor failed */
 	struct offsets_topic **topics;      /* committed offsets, by name */
-	struct txn_offsets *pending;        /* of transactions that have not ended */
+	struct txn_offset *pending;         /* of transactions that have not ended */
+};
+
+/* --- timers: embedded in what is timed, one heap for all --- */
+struct group_timer {
+	struct heap_node node;      /* first; at: monotonic ms */
+	void (*fn)(struct groups *, struct step *, struct group_timer *);
 };
 
 struct groups {
 	struct map by_id;           /* struct group */
 	struct heap timers;         /* struct group_timer */
 	struct map topics;          /* offsets.c: names of topics, each kept once */
+	struct map transactions;    /* offsets.c: those that have not ended */
+	struct group_timer expiry;  /* expiry.c */
 };
 
 void groups_init(struct groups *);
 void groups_free(struct groups *);
 
-/* Java's abs(hashCode(group)) % partitions: -1 when there are no partitions. */
-int32_t group_partition(struct span id, int32_t partitions);
 struct group *groups_find(const struct groups *, struct span id);       /* NULL: none */
 /* A new group of group_simple without offsets; there must be none of this id. */
 struct group *groups_make(struct groups *, struct span id, int32_t partition);
@@ -98,11 +104,6 @@ void groups_simplify(struct groups *, struct group *);
 /* Forgets a group of group_simple that has nothing left, which is to say that it is not there. */
 void groups_tidy(struct groups *, struct group *);
 
-/* --- timers: embedded in what is timed, one heap for all --- */
-struct group_timer {
-	struct heap_node node;      /* first; at: monotonic ms */
-	void (*fn)(struct groups *, struct step *, struct group_timer *);
-};
 void groups_timer_set(struct groups *, struct group_timer *, int64_t at_ms);
 void groups_timer_stop(struct groups *, struct group_timer *);
 

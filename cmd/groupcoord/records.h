@@ -19,8 +19,11 @@ enum record_type {
 	RECORD_CONSUMER_REGEX = 16,
 	RECORD_TYPES = 17,
 };
-/* Versions written: Burrow 1.2.1 reads these. */
-enum { OFFSET_COMMIT_VERSION = 3, GROUP_VERSION = 3, CONSUMER_VERSION = 0 };
+/* Versions written: Burrow 1.2.1 reads these. Only version 1 of an offset says when it expires. */
+enum {
+	OFFSET_COMMIT_VERSION = 3, OFFSET_COMMIT_EXPIRING = 1, GROUP_VERSION = 3,
+	CONSUMER_VERSION = 0,
+};
 
 struct replayed {
 	int type;                   /* enum record_type */

@@ -61,12 +61,22 @@ struct step_ops {
 	 * was recorded so far for partition is committed: no answer tells of what could be lost. */
 	void (*answer)(void *ctx, const struct asker *to, int32_t partition,
 	               const struct wire_type *t, const void *response);
-	/* The request at hand is run again once all that was recorded so far for the step's
-	 * partition is settled. Nothing else may be done with it in this step. */
-	void (*again)(void *ctx, const struct asker *who);
+	/* The request at hand is run again, with step.second set, once all that was recorded so far
+	 * for these partitions is settled. Nothing else may be done with it in this step. */
+	void (*again)(void *ctx, const struct asker *who, const int32_t *partitions, int n);
 	uint64_t (*random)(void *ctx);
 	/* One line for people about a group, without control characters; may be NULL. */
 	void (*tell)(void *ctx, const char *line);
+	/* As answer, for a request of several groups: held until all that was recorded so far for
+	 * each of these partitions is committed. */
+	void (*answer_many)(void *ctx, const struct asker *to, const int32_t *partitions, int n,
+	                    const struct wire_type *t, const void *response);
+	/* For requests of several groups: the partition of one. Not WIRE_NONE: it is not here
+	 * (NOT_COORDINATOR), or still being loaded (COORDINATOR_LOAD_IN_PROGRESS). */
+	int (*locate)(void *ctx, struct span group, int32_t *partition);
+	/* As record, as part of a transaction of that producer. */
+	void (*record_of)(void *ctx, int32_t partition, int64_t producer_id, int16_t producer_epoch,
+	                  int type, const void *key, int value_version, const void *value);
 };
 
 struct step {
@@ -93,9 +103,20 @@ static inline void step_answer(struct step *s, const struct asker *to, int32_t p
 {
 	s->ops->answer(s->ctx, to, partition, t, response);
 }
-static inline void step_again(struct step *s, const struct asker *who)
+static inline void step_again(struct step *s, const struct asker *who, const int32_t *partitions,
+                              int n)
 {
-	s->ops->again(s->ctx, who);
+	s->ops->again(s->ctx, who, partitions, n);
+}
+static inline void step_answer_many(struct step *s, const struct asker *to,
+                                    const int32_t *partitions, int n, const struct wire_type *t,
+                                    const void *response)
+{
+	s->ops->answer_many(s->ctx, to, partitions, n, t, response);
+}
+static inline int step_locate(struct step *s, struct span group, int32_t *partition)
+{
+	return s->ops->locate(s->ctx, group, partition);
 }
 static inline uint64_t step_random(struct step *s)
 {

@@ -1,0 +1,157 @@
+/* ListGroups (16), DescribeGroups (15), DeleteGroups (42) (GroupMetadataManager.listGroups,
+ * describeGroups, GroupCoordinatorShard.deleteGroups). */
+#include <ctype.h>
+#include <string.h>
+#include <strings.h>
+
+#include "offsets.h"
+
+enum {
+	NOT_FOUND_SINCE = 6,                /* DescribeGroups: before, such a group is Dead */
+	OPERATIONS = 1 << 3 | 1 << 6 | 1 << 8 | 1 << 10 | 1 << 11,     /* AclEntry, of a group */
+};
+
+/* --- ListGroups --- */
+
+static bool same_word(struct span a, const char *b, bool trim)
+{
+	while (trim && a.n > 0 && isspace((unsigned char)a.p[0]))
+		a.p++, a.n--;
+	while (trim && a.n > 0 && isspace((unsigned char)a.p[a.n - 1]))
+		a.n--;
+	return (size_t)a.n == strlen(b) && !strncasecmp(a.p, b, (size_t)a.n);
+}
+
+static bool one_of(const struct span *v, int32_t n, const char *word, bool trim)
+{
+	for (int32_t i = 0; i < n; i++)
+		if (same_word(v[i], word, trim))
+			return true;
+	return n == 0;
+}
+
+void groups_list(struct groups *gs, struct step *s, const struct asker *who, const void *request)
+{
+	const struct list_groups_request *in = request;
+	struct list_groups_response out;
+	int32_t *partitions = step_take(s, gs->by_id.n, sizeof *partitions), n = 0;
+	struct group *g;
+	wire_init(&wire_list_groups_response, &out);
+	out.groups = step_take(s, gs->by_id.n, sizeof *out.groups);
+	for (size_t at = 0; (g = map_next(&gs->by_id, &at));) {
+		const char *state = g->kind->state(g);
+		if ((g->kind == &group_simple && !g->topics_n && !g->pending) ||
+		    !one_of(in->states_filter, in->states_filter_n, state, true) ||
+		    !one_of(in->types_filter, in->types_filter_n, g->kind->type, false))
+			continue;
+		struct list_groups_response_listed_group *a = &out.groups[out.groups_n++];
+		a->group_id = g->id;
+		a->protocol_type = g->kind->protocol_type(g);
+		a->group_state = span_of(state);
+		a->group_type = span_of(g->kind->type);
+		partitions[n++] = g->partition;
+	}
+	step_answer_many(s, who, partitions, n, &wire_list_groups_response, &out);
+}
+
+/* --- DescribeGroups --- */
+
+static void describe(struct groups *gs, struct step *s, const struct asker *who, struct span id,
+                     struct describe_groups_response_described_group *a)
+{
+	int32_t partition;
+	int error = step_locate(s, id, &partition);
+	const struct group *g = error ? NULL : groups_find(gs, id);
+	bool there = g && (g->kind != &group_simple || g->topics_n || g->pending);
+	wire_init(&wire_describe_groups_response_described_group, a);
+	a->group_id = id;
+	if (!error)
+		error = there ? g->kind->describe(s, g, a) : WIRE_GROUP_ID_NOT_FOUND;
+	a->error_code = (int16_t)error;
+	if (error != WIRE_GROUP_ID_NOT_FOUND)
+		return;
+	a->group_state = span_of("Dead");
+	if (who->version < NOT_FOUND_SINCE)
+		a->error_code = WIRE_NONE;
+	else if (there)
+		a->error_message = step_format(s, "Group %.*s is not a classic group.", id.n, id.p);
+	else
+		a->error_message = step_format(s, "Group %.*s not found.", id.n, id.p);
+}
+
+void groups_describe(struct groups *gs, struct step *s, const struct asker *who,
+                     const void *request)
+{
+	const struct describe_groups_request *in = request;
+	struct describe_groups_response out;
+	int32_t *partitions = step_take(s, (size_t)in->groups_n, sizeof *partitions), n = 0;
+	wire_init(&wire_describe_groups_response, &out);
+	out.groups_n = in->groups_n;
+	out.groups = step_take(s, (size_t)in->groups_n, sizeof *out.groups);
+	for (int32_t i = 0; i < in->groups_n; i++) {
+		describe(gs, s, who, in->groups[i], &out.groups[i]);
+		if (in->include_authorized_operations && !out.groups[i].error_code)
+			out.groups[i].authorized_operations = OPERATIONS;
+		if (step_locate(s, in->groups[i], &partitions[n]) == WIRE_NONE)
+			n++;
+	}
+	step_answer_many(s, who, partitions, n, &wire_describe_groups_response, &out);
+}
+
+/* --- DeleteGroups --- */
+
+/* Commits under way come first: their offsets are to be deleted too. */
+static bool wait_for_commits(struct groups *gs, struct step *s, const struct asker *who,
+                             const struct delete_groups_request *in)
+{
+	int32_t *partitions = step_take(s, (size_t)in->groups_names_n, sizeof *partitions), n = 0;
+	for (int32_t i = 0; i < in->groups_names_n; i++) {
+		struct group *g = groups_find(gs, in->groups_names[i]);
+		if (!g)
+			continue;
+		g->deleting = g->unsettled > 0;
+		if (g->deleting)
+			partitions[n++] = g->partition;
+	}
+	if (n)
+		step_again(s, who, partitions, n);
+	return n;
+}
+
+static int delete_one(struct groups *gs, struct step *s, struct span id, int32_t *partition)
+{
+	int error = step_locate(s, id, partition);
+	if (error)
+		return error;
+	struct group *g = groups_find(gs, id);
+	if (!g || (g->kind == &group_simple && !g->topics_n && !g->pending))
+		return WIRE_GROUP_ID_NOT_FOUND;
+	error = g->kind->delete_allowed(g);
+	if (error)
+		return error;
+	offsets_record_none(s, g);
+	g->kind->tombstones(s, g);
+	groups_simplify(gs, g);
+	groups_tidy(gs, g);
+	return WIRE_NONE;
+}
+
+void groups_delete(struct groups *gs, struct step *s, const struct asker *who, const void *request)
+{
+	const struct delete_groups_request *in = request;
+	struct delete_groups_response out;
+	int32_t *partitions = step_take(s, (size_t)in->groups_names_n, sizeof *partitions), n = 0;
+	if (wait_for_commits(gs, s, who, in))
+		return;
+	wire_init(&wire_delete_groups_response, &out);
+	out.results_n = in->groups_names_n;
+	out.results = step_take(s, (size_t)in->groups_names_n, sizeof *out.results);
+	for (int32_t i = 0; i < in->groups_names_n; i++) {
+		wire_init(&wire_delete_groups_response_deletable_group_result, &out.results[i]);
+		out.results[i].group_id = in->groups_names[i];
+		out.results[i].error_code =
+			(int16_t)delete_one(gs, s, in->groups_names[i], &partitions[n]);
+		n += !out.results[i].error_code;
+	}
+	step_answer_many(s, who, partitions, n, &wire_delete_groups_response, &out);
+}
