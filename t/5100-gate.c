@@ -285,18 +285,18 @@ static void test_owner_dies(void)
 
 static pid_t *owner_pid(const char *name)
 {
+	static pid_t groupcoord, txncoord;
 	static struct {
 		const char *name;
 		pid_t *pid;
 	} known[] = {{"metaserve", &metaserve}, {"logappend", &logappend}, {"logserve", &logserve},
-	             {"elect", &elect}};
-	for (size_t i = 0; i < sizeof known / sizeof *known; i++)
-		if (!strcmp(known[i].name, name))
-			return known[i].pid;
-	static pid_t other;    /* nobody in this test serves its port */
-	if (!other)
-		other = owner_start(name);
-	return &other;
+	             {"elect", &elect}, {"groupcoord", &groupcoord}, {"txncoord", &txncoord}};
+	size_t i = 0;
+	while (strcmp(known[i].name, name))
+		i++;
+	if (!*known[i].pid)
+		*known[i].pid = owner_start(name);
+	return known[i].pid;
 }
 
 static void ask_default(int fd, const struct wire_api *a, uint32_t correlation, const char *what)

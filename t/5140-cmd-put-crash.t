@@ -38,7 +38,7 @@ through() { # through NAME COMMAND...: while COMMAND happens, logput goes on
 }
 read_all() { [ "$(wc -l <"$tmp/read")" -ge "$(cat "$tmp/n")" ]; }
 node() { lab kill -d "$lab" 1; lab up -d "$lab" 1; }
-for program in gate logappend logserve metaserve elect txncoord; do
+for program in gate logappend logserve metaserve elect txncoord groupcoord; do
 	through "$program dies" lab kill -d "$lab" 1 "$program"
 done
 through 'the node dies' node

@@ -139,10 +139,17 @@ def cluster_and_coordinators():
                (0, cluster, 1, ALL_OF_CLUSTER, 1, '127.0.0.1', port, False), 'DescribeCluster %d' % v)
     t.same(c.call('DescribeCluster', 1, EndpointType=2)['ErrorCode'], 114, 'controllers are asked elsewhere')
     t.same(c.call('DescribeCluster', 1, EndpointType=9)['ErrorCode'], 115, 'an unknown type of endpoint')
+    until = time.time() + 20
+    while c.call('FindCoordinator', 3, Key='g')['ErrorCode'] == 15 and time.time() < until:
+        time.sleep(0.01)
     for v in range(4):
         a = c.call('FindCoordinator', v, Key='g')
-        t.same((a['ErrorCode'], a['NodeId']), (15, -1), 'FindCoordinator %d' % v)
+        t.same((a['ErrorCode'], a['NodeId'], a['Host'], a['Port']), (0, 1, '127.0.0.1', port),
+               'FindCoordinator %d' % v)
     for v in range(4, 7):
+        a = c.call('FindCoordinator', v, CoordinatorKeys=['x', 'y'])
+        got = [(x['Key'], x['ErrorCode'], x['NodeId'], x['Port']) for x in a['Coordinators']]
+        t.same(got, [('x', 0, 1, port), ('y', 0, 1, port)], 'of several groups, %d' % v)
         a = c.call('FindCoordinator', v, KeyType=1, CoordinatorKeys=['x', 'y'])
         got = [(x['Key'], x['ErrorCode'], x['NodeId']) for x in a['Coordinators']]
         t.same(got, [('x', 15, -1), ('y', 15, -1)], 'FindCoordinator %d' % v)
