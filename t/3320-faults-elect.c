@@ -35,7 +35,7 @@ static bool ended(void *arg)
 /* It makes topics: it has registered the broker, and heard of the programs that hold its leases. */
 static bool serves(int *status)
 {
-	int64_t until = port_now_ms() + 5000;
+	int64_t until = port_now_ms() + 30000;
 
 	while (port_now_ms() < until && !(status && ended(status)))
 		if (elect_create("probe", 1, 1, true) == 0)
@@ -64,7 +64,7 @@ static bool kept(void)
 {
 	static const struct meta_follow_ops ops;
 	struct meta_follow *anew = meta_follow_new(elect_loop, "run/elect", "test", &ops, NULL);
-	bool good = elect_until(all_there, meta_follow_image(anew), 5000);
+	bool good = elect_until(all_there, meta_follow_image(anew), 60000);
 
 	if (!good)
 		diag("an acknowledged topic is missing");
@@ -74,7 +74,7 @@ static bool kept(void)
 /* Its wait status: it ends by itself, or is told to. */
 static int end(int status)
 {
-	int64_t until = port_now_ms() + 10000;
+	int64_t until = port_now_ms() + 30000;
 
 	if (elect_pid && status < 0)
 		kill(elect_pid, SIGTERM);
