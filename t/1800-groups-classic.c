@@ -153,7 +153,7 @@ static struct asker asker(char who, int key)
 	return (struct asker){ .from = { .tag = (uint32_t)(who - 'a') }, .key = (int16_t)key,
 		               .version = (int16_t)atoi(word("v", key == 11 ? "9" : key == 13 ? "5"
 		                                             : newest[key] == 5 ? "5" : "4")),
-		               .client_id = span_of("client"), .host = span_of("10.0.0.1"),
+		               .client_id = span_of("client"), .host = span_of("/10.0.0.1"),
 		               .principal = span_of("User:ANONYMOUS") };
 }
 
@@ -797,6 +797,20 @@ static void statics(void)
 	         { "b heartbeat", "b=ILLEGAL_GENERATION" },
 	         { "b join rebalance=5000 session=30000", "b=3/range/a" },
 	         { "b sync", "b='y'" });
+	SCENARIO("a static leader that is away gives way",
+	         { "a join instance=one rebalance=5000 session=30000", "#0/" },
+	         { "b join instance=two rebalance=5000 session=30000", "" },
+	         { "+5000", "a=1/range/a[a:m,b:m] b=1/range/a" }, { "b sync", "" },
+	         { "a sync a:x,b:y", "#1/range/a/a:x,b:y a='x' b='y'" },
+	         { "b join rebalance=5000 session=30000 p=range:new", "" },
+	         { "+5000", "b=2/range/b[a:m,b:new]" },
+	         { "b sync a:v,b:w", "#2/range/b/a:v,b:w b='w'" },
+	         { "reload", "" },
+	         { "a heartbeat", "a=ILLEGAL_GENERATION" },
+	         { "a join rebalance=5000 session=30000", "a=2/range/b" },
+	         { "a sync", "a='v'" },
+	         { "b join rebalance=5000 session=30000 p=range:new", "" },
+	         { "a heartbeat", "a=REBALANCE_IN_PROGRESS" });
 	SCENARIO("ids that nobody has", TWO_STATIC,
 	         { "c join instance=one id=nobody", "c=FENCED_INSTANCE_ID(?)" },
 	         { "c join instance=three id=nobody", "c=UNKNOWN_MEMBER_ID(?)" });

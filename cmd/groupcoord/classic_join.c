@@ -36,8 +36,7 @@ static void add(struct groups *gs, struct step *s, struct group *g, struct span 
 		.id = id,
 		.instance = in->group_instance_id,
 		.client_id = who->client_id.n < 0 ? span_of("") : who->client_id,
-		/* as Java prints an address */
-		.client_host = step_format(s, "/%.*s", who->host.n > 0 ? who->host.n : 0, who->host.p),
+		.client_host = who->host.n < 0 ? span_of("") : who->host,
 		.type = in->protocol_type,
 		.assignment = SPAN_NULL,
 		.rebalance_timeout_ms = in->rebalance_timeout_ms,
