@@ -122,7 +122,7 @@ struct message {
 	bool is_response;
 };
 
-struct held {                       /* an answer, or a request to run again, that waits for records */
+struct held {                       /* an answer, or a request to run again: it waits for records */
 	struct held *next;
 	size_t after;
 	bool again;
@@ -604,15 +604,13 @@ static void check_phase(const struct group *g)
 	}
 	if (c->state == CLASSIC_EMPTY || (c->state == CLASSIC_STABLE && !c->owing_n))
 		return;
-	if (clock_ms - phase_since <= phase_most)
-		return;
-	if (c->state == CLASSIC_PREPARING && !c->joining_n) {
+	if (c->state == CLASSIC_PREPARING && !c->joining_n && clock_ms - phase_since == phase_most) {
 		phase_since = clock_ms;
 		phase_most = classic_rebalance_timeout(g);
-		return;
 	}
-	wrong("%s for %lld ms, %lld are allowed", g->kind->state(g),
-	      (long long)(clock_ms - phase_since), (long long)phase_most);
+	if (clock_ms - phase_since > phase_most)
+		wrong("%s for %lld ms, %lld are allowed", g->kind->state(g),
+		      (long long)(clock_ms - phase_since), (long long)phase_most);
 }
 
 static void after_step(void)

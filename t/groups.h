@@ -23,6 +23,7 @@ struct world {
 	size_t log_n, log_cap;
 	void (*record)(struct world *, const struct kept_record *);
 	void (*answer)(struct world *, const struct asker *, const struct wire_type *, const void *);
+	void (*again)(struct world *, const struct asker *);
 	uint64_t randomness;
 	char told[1024];            /* the last line for people */
 };
@@ -60,7 +61,15 @@ static inline void world_answer(void *ctx, const struct asker *to, int32_t parti
 static inline void world_again(void *ctx, const struct asker *who, const int32_t *partitions,
                                int n)
 {
-	abort();
+	struct world *w = ctx;
+
+	w->again(w, who);
+}
+
+static inline void world_answer_many(void *ctx, const struct asker *to, const int32_t *partitions,
+                                     int n, const struct wire_type *t, const void *response)
+{
+	world_answer(ctx, to, PARTITION, t, response);
 }
 
 static inline int world_locate(void *ctx, struct span group, int32_t *partition)
@@ -88,7 +97,7 @@ static inline void world_tell(void *ctx, const char *line)
 
 static const struct step_ops world_ops = {
 	.record = world_record, .answer = world_answer, .again = world_again, .random = world_random,
-	.tell = world_tell, .locate = world_locate,
+	.tell = world_tell, .locate = world_locate, .answer_many = world_answer_many,
 };
 
 static inline void world_init(struct world *w)
