@@ -104,7 +104,8 @@ class Member(threading.Thread):
     def commit(self):
         try:
             for p in self.consumer.commit(asynchronous=False):
-                self.committed[p.partition] = p.offset
+                if not p.error and p.offset >= 0:
+                    self.committed[p.partition] = p.offset
         except KafkaException as e:
             self.errors.append(e.args[0].name())
 
