@@ -11,8 +11,10 @@ static void test_tables(void)
 	char why[512];
 	bool sorted = true, found = true, good = true, behind = true;
 
-	for (int resource = META_TOPIC; resource <= META_BROKER;
-	     resource += META_BROKER - META_TOPIC) {
+	static const int resources[] = { META_TOPIC, META_BROKER, META_GROUP };
+
+	for (int r = 0; r < 3; r++) {
+		int resource = resources[r];
 		const struct meta_config_def *v = meta_config_defs(resource, &n);
 
 		for (int i = 0; i < n; i++) {

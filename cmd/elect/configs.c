@@ -1,5 +1,6 @@
 /* AlterConfigs, IncrementalAlterConfigs (ConfigAdminManager, ConfigurationControlManager,
  * LogConfig.validate). */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -113,6 +114,47 @@ static struct fault check_broker(struct operation *op, const struct target *t)
 	return GOOD;
 }
 
+/* A group's value lies within group.consumer.{min,max}.* of its name. */
+static struct fault check_range(struct operation *op, const struct change *c)
+{
+	static const char prefix[] = "consumer.";
+	const char *name = operation_z(op, c->key) + sizeof prefix - 1;
+	int64_t v = strtoll(operation_z(op, c->value), NULL, 10), limit[2];
+
+	for (int i = 0; i < 2; i++) {
+		char key[128];
+
+		snprintf(key, sizeof key, "group.consumer.%s.%s", i ? "max" : "min", name);
+		limit[i] = meta_config_int(op->c->image, op->c->settings->node.id, NULL, key);
+	}
+	if (v >= limit[0] && v <= limit[1])
+		return GOOD;
+	return fault(op, WIRE_INVALID_CONFIG, "%.*s must be in the range %lld to %lld inclusive.",
+		     c->key.n, c->key.p, (long long)limit[0], (long long)limit[1]);
+}
+
+static struct fault check_group(struct operation *op, const struct target *t)
+{
+	char why[512];
+	struct fault f = GOOD;
+
+	if (t->name.n == 0)
+		return fault(op, WIRE_INVALID_REQUEST, "Default group resources are not allowed.");
+	for (int32_t i = 0; !f.code && i < t->n; i++) {
+		const struct meta_config_def *d = meta_config_def(META_GROUP, t->v[i].key);
+
+		if (t->v[i].value.n < 0)
+			continue;
+		if (!d)
+			return fault(op, WIRE_INVALID_CONFIG, "Unknown group config name: %.*s",
+				     t->v[i].key.n, t->v[i].key.p);
+		if (meta_config_check(d, t->v[i].value, why, sizeof why))
+			return fault(op, WIRE_INVALID_CONFIG, "%s", why);
+		f = check_range(op, &t->v[i]);
+	}
+	return f;
+}
+
 /* A broker resource is all brokers (an empty name) or this one: a client asks the broker itself. */
 static struct fault broker_name_fault(struct operation *op, struct span name)
 {
@@ -149,6 +191,8 @@ static struct fault check(struct operation *op, const struct target *t)
 				     VALUE_MAX);
 	if (t->type == META_BROKER)
 		return check_broker(op, t);
+	if (t->type == META_GROUP)
+		return check_group(op, t);
 	if (t->name.n == 0)
 		return fault(op, WIRE_INVALID_REQUEST, "Default topic resources are not allowed.");
 	if (topic_name_fault(op, t->name, &f))
@@ -168,7 +212,7 @@ static void write_changes(struct operation *op, const struct target *t)
 		const char *now = current(t, t->v[i].key);
 		struct config_record r;
 
-		if (span_same(span_of(now), t->v[i].value) && (t->type == META_TOPIC || !now))
+		if (span_same(span_of(now), t->v[i].value) && (t->type != META_BROKER || !now))
 			continue;
 		wire_init(&wire_config_record, &r);
 		r.resource_type = t->type;
@@ -311,7 +355,7 @@ static struct fault target_open(struct operation *op, struct target *t, int8_t t
 		op->failed = true;
 		return GOOD;
 	}
-	if (type != META_TOPIC && type != META_BROKER)
+	if (type != META_TOPIC && type != META_BROKER && type != META_GROUP)
 		return fault(op, WIRE_INVALID_REQUEST, "Unknown resource type %d", type);
 	t->now = meta_configs_of(op->c->image, type, name);
 	return type == META_BROKER ? broker_name_fault(op, name) : GOOD;

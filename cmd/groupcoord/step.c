@@ -5,8 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { META_GROUP = 32 };                   /* ConfigResource.Type.GROUP */
-
 void *step_take(struct step *s, size_t n, size_t size)
 {
 	void *p = NULL;

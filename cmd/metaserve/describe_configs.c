@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { TOPIC = 2, BROKER = 4, BROKER_LOGGER = 8, CLIENT_METRICS = 16, GROUP = 32 };
+enum { TOPIC = 2, BROKER = 4, BROKER_LOGGER = 8, CLIENT_METRICS = 16 };
 enum { SOURCE_CLIENT_METRICS = 7 };
 
 typedef struct describe_configs_request_describe_configs_resource asked_resource;
@@ -38,7 +38,7 @@ static void list_synonyms(const struct request *r, const struct meta_topic *t,
 {
 	struct meta_config_layer v[META_LAYERS];
 	int n = meta_config_layers(r->image, cluster ? -1 : r->server->node.id, t, d, v);
-	const char *base = t ? d->broker_name : d->name;
+	const char *base = t || d->broker_name ? d->broker_name : d->name;
 	bool met = false;
 	for (int i = 0; i < n; i++) {
 		met = met || (base && !strcmp(v[i].name, base));
@@ -159,6 +159,26 @@ static int describe_client_metrics(struct request *r, const struct describe_conf
 	return out->configs ? 0 : -1;
 }
 
+static int describe_group(struct request *r, const struct describe_configs_request *in,
+                          const asked_resource *what, answer_resource *out)
+{
+	int n;
+	const struct meta_config_def *defs = meta_config_defs(META_GROUP, &n);
+	const struct meta_configs *own = meta_configs_of(r->image, META_GROUP, what->resource_name);
+	out->configs = request_take(r, (size_t)n, sizeof *out->configs);
+	for (int i = 0; out->configs && i < n; i++) {
+		answer_config *a = wanted(what, defs[i].name) ? add(r, out) : 0;
+		if (!a)
+			continue;
+		synonym(a, defs[i].name, own ? meta_config_value(own, defs[i].name) : 0,
+		        META_SOURCE_GROUP);
+		list_synonyms(r, 0, &defs[i], false, a);
+		finish(in, a, &defs[i],
+		       a->synonyms_n ? a->synonyms[0].value.p : defs[i].fallback);
+	}
+	return out->configs ? 0 : -1;
+}
+
 /* Whether the name of a broker resource is this node. */
 static bool is_self(const struct request *r, struct span name, answer_resource *out)
 {
@@ -205,8 +225,10 @@ static int describe(struct request *r, const struct describe_configs_request *in
 		if (what->resource_name.n == 0)
 			return refuse(out, "Client metrics subscription name must not be empty");
 		return describe_client_metrics(r, in, what, out);
-	case GROUP:
-		return refuse(out, "Groups have no configs on this node");
+	case META_GROUP:
+		if (what->resource_name.n == 0)
+			return refuse(out, "Group name must not be empty");
+		return describe_group(r, in, what, out);
 	}
 	return refuse(out, "Unexpected resource type");
 }

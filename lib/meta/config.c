@@ -22,6 +22,7 @@
 #define T(name, type, value, rule, broker, words)                                                  \
 	{ name, type, value, rule, broker, META_CLUSTER, true, words },
 #define B(name, type, value, rule, mode, words)
+#define G(name, type, value, rule, broker, words)
 static const struct meta_config_def topic_defs[] = {
 #include "meta/config.def"
 };
@@ -31,6 +32,14 @@ static const struct meta_config_def topic_defs[] = {
 #define B(name, type, value, rule, mode, words)                                                    \
 	{ name, type, value, rule, NULL, mode, mode != META_STATIC, words },
 static const struct meta_config_def broker_defs[] = {
+#include "meta/config.def"
+};
+#undef B
+#undef G
+#define B(name, type, value, rule, mode, words)
+#define G(name, type, value, rule, broker, words)                                                  \
+	{ name, type, value, rule, broker, META_CLUSTER, true, words },
+static const struct meta_config_def group_defs[] = {
 #include "meta/config.def"
 };
 
@@ -52,8 +61,11 @@ const struct meta_config_def *meta_config_defs(int resource, int *n)
 {
 	*n = resource == META_TOPIC    ? (int)(sizeof topic_defs / sizeof *topic_defs)
 	     : resource == META_BROKER ? (int)(sizeof broker_defs / sizeof *broker_defs)
+	     : resource == META_GROUP  ? (int)(sizeof group_defs / sizeof *group_defs)
 				       : 0;
-	return resource == META_TOPIC ? topic_defs : broker_defs;
+	return resource == META_TOPIC	? topic_defs
+	       : resource == META_GROUP ? group_defs
+					: broker_defs;
 }
 
 const struct meta_config_def *meta_config_def(int resource, struct span name)

@@ -25,6 +25,7 @@ enum meta_config_source { /* numbers of DescribeConfigs' ConfigSource */
 			  META_SOURCE_DYNAMIC_DEFAULT_BROKER,
 			  META_SOURCE_STATIC_BROKER,
 			  META_SOURCE_DEFAULT,
+			  META_SOURCE_GROUP = 8,
 };
 enum meta_config_mode {
 	META_STATIC,
@@ -37,14 +38,14 @@ struct meta_config_def {
 	const char *fallback; /* default value as text, NULL none */
 	const char *rule;     /* see config.def */
 	const char
-		*broker_name; /* topic configs: the broker config that is its default, NULL none */
+		*broker_name; /* topic, group configs: the broker config behind it; NULL none */
 	enum meta_config_mode mode; /* broker configs */
 	bool dynamic; /* mode is not META_STATIC, or a topic config: DescribeConfigs' not ReadOnly
 		       */
 	const char *words; /* documentation, one paragraph of our own */
 };
 const struct meta_config_def *meta_config_defs(int resource,
-					       int *n); /* META_TOPIC or META_BROKER, by name */
+					       int *n); /* of topics, brokers or groups, by name */
 const struct meta_config_def *meta_config_def(int resource, struct span name); /* NULL: unknown */
 /* 0 when value is legal for the config; else a Kafka error code (INVALID_CONFIG 40) and a message
  * in why. */

@@ -54,7 +54,7 @@ struct meta_broker {
 	struct uuid *log_dirs, *cordoned;
 	int32_t log_dirs_n, cordoned_n; /* cordoned_n is -1 when not known */
 };
-enum meta_resource { META_TOPIC = 2, META_BROKER = 4 }; /* ConfigResource.Type ids */
+enum meta_resource { META_TOPIC = 2, META_BROKER = 4, META_GROUP = 32 }; /* ConfigResource.Type */
 
 struct meta_image {
 	int64_t offset;				 /* last record applied; -1 none */
@@ -96,6 +96,7 @@ enum {
 	META_LEVEL_NEW = 25,
 	META_LEVEL_MAX = 33
 }; /* metadata.version: oldest, of new clusters, newest */
+enum { META_GROUP_LEVEL_MAX = 1 }; /* group.version: 1 has the consumer group protocol */
 
 void meta_image_init(struct meta_image *m);
 void meta_image_free(struct meta_image *m);
