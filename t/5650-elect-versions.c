@@ -145,7 +145,7 @@ static int64_t epoch;
 static int join(int version, bool good)
 {
 	struct broker_registration_request q;
-	struct broker_registration_request_feature f;
+	struct broker_registration_request_feature f[2];
 	struct broker_registration_response r;
 	struct uuid dir = { { 1, 2, (uint8_t)version } };
 	FILE *m = fopen("log/meta.properties", "r");
@@ -156,15 +156,18 @@ static int join(int version, bool good)
 	if (m)
 		fclose(m);
 	wire_init(&wire_broker_registration_request, &q);
-	wire_init(&wire_broker_registration_request_feature, &f);
+	wire_init(&wire_broker_registration_request_feature, &f[0]);
+	wire_init(&wire_broker_registration_request_feature, &f[1]);
 	q.broker_id = 10 + version;
 	q.cluster_id = span_of(cluster);
 	q.incarnation_id = dir;
-	q.features = &f;
-	q.features_n = 1;
-	f.name = span_of("metadata.version");
-	f.min_supported_version = 7;
-	f.max_supported_version = 33;
+	q.features = f;
+	q.features_n = 2;
+	f[0].name = span_of("metadata.version");
+	f[0].min_supported_version = 7;
+	f[0].max_supported_version = 33;
+	f[1].name = span_of("group.version");
+	f[1].max_supported_version = 1;
 	if (version >= 2) {
 		q.log_dirs = &dir;
 		q.log_dirs_n = 1;

@@ -38,9 +38,10 @@ def api_versions():
         got = {k['ApiKey']: (k['MinVersion'], k['MaxVersion']) for k in a['ApiKeys']}
         t.same((a['ErrorCode'], got), (0, want), 'ApiVersions %d advertises the table' % v)
     names = [f['Name'] for f in a['SupportedFeatures']]
-    t.same(sorted(names), ['kraft.version', 'metadata.version'], 'features of version 4')
+    t.same(sorted(names), ['group.version', 'kraft.version', 'metadata.version'], 'features of version 4')
     final = {f['Name']: f['MaxVersionLevel'] for f in a['FinalizedFeatures']}
     t.same(final.get('metadata.version'), 25, 'the finalized metadata.version')
+    t.same(final.get('group.version'), 1, 'and group.version')
     t.ok(a['FinalizedFeaturesEpoch'] >= 0, 'and its epoch')
     a = c.call('ApiVersions', 3, ClientSoftwareName='raw', ClientSoftwareVersion='1')
     t.ok(all(f['MinVersion'] > 0 for f in a['SupportedFeatures']), 'version 3 hides minimum 0')
@@ -237,8 +238,31 @@ def configs():
     r, some = ask(4, 16, 'sub')
     t.same((r['ErrorCode'], some['interval.ms']['Value']), (0, '300000'), 'client metrics')
     t.same(ask(4, 16, '')[0]['ErrorCode'], 42, 'client metrics of nothing')
-    t.same(ask(4, 32, 'g')[0]['ErrorCode'], 42, 'groups have none')
+    group_configs(ask)
     t.same(ask(4, 3, 'g')[0]['ErrorCode'], 42, 'an unknown type of resource')
+
+
+def group_configs(ask):
+    def alter(name, value, group='grp'):
+        return c.call('IncrementalAlterConfigs', 1, Resources=[dict(
+            ResourceType=32, ResourceName=group, Configs=[
+                dict(Name=name, ConfigOperation=0, Value=value)])])['Responses'][0]
+    name = 'consumer.heartbeat.interval.ms'
+    t.same(alter(name, '9000')['ErrorCode'], 0, 'a config of a group')
+    r, some = ask(4, 32, 'grp', IncludeSynonyms=True)
+    t.same((r['ErrorCode'], some[name]['Value'], some[name]['ConfigSource']), (0, '9000', 8),
+           'and it has it')
+    t.same(some[name]['Synonyms'][-1]['Name'], 'group.consumer.heartbeat.interval.ms',
+           'before that of all groups')
+    r, some = ask(4, 32, 'another')
+    t.same((some[name]['Value'], some[name]['ConfigSource']), ('5000', 5), 'which others have')
+    a = alter(name, '4999')
+    t.same((a['ErrorCode'], a['ErrorMessage']),
+           (40, name + ' must be in the range 5000 to 15000 inclusive.'), 'out of its limits')
+    t.same(alter(name, 'often')['ErrorCode'], 40, 'no number')
+    t.same(alter('retention.ms', '1')['ErrorCode'], 40, 'no config of groups')
+    t.same(alter(name, '9000', '')['ErrorCode'], 42, 'nobody\'s')
+    t.same(ask(4, 32, '')[0]['ErrorCode'], 42, 'configs of no group')
 
 
 def resources():

@@ -35,6 +35,8 @@ static bool supported(struct span name, int *min, int *max)
 		*max = META_LEVEL_MAX;
 	} else if (span_is(name, "kraft.version")) {
 		*max = 1;
+	} else if (span_is(name, "group.version")) {
+		*max = META_GROUP_LEVEL_MAX;
 	}
 	return *max > 0;
 }

@@ -77,7 +77,8 @@ static void format(struct elect *e)
 	meta_image_init(&m);
 	make_voters(e, &voters);
 	if (meta_image_feature(&m, span_of("metadata.version"), META_LEVEL_NEW) < 0
-	    || meta_image_feature(&m, span_of("kraft.version"), 1) < 0)
+	    || meta_image_feature(&m, span_of("kraft.version"), 1) < 0
+	    || meta_image_feature(&m, span_of("group.version"), META_GROUP_LEVEL_MAX) < 0)
 		strerr_diefu1sys(111, "make an image");
 	if (store_snapshot_write(&e->store, (struct snapshot_id){ 0, 0 }, &m, now, now, &voters)
 	    < 0)
