@@ -13,7 +13,7 @@
 enum {
 	READ_MAX = 1 << 20,       /* at once, into a frame that has grown so far */
 	COPY_MAX = 64 << 10,      /* a request up to this is kept to send it again */
-	CALLS_KEPT = 256,         /* memory of calls that is used again */
+	CALLS_KEPT = 1024,        /* memory of calls that is used again */
 };
 
 static struct client *dirty;

@@ -14,7 +14,7 @@ enum {
 	SMALL = 8 << 10,      /* a range up to this is read, above it is sendfile's */
 	VECTORS = 64,
 	ROOM = 256,           /* bytes of a segment that is used again, */
-	SPARES = 256,         /* and how many of these are kept */
+	SPARES = 1024,        /* and how many of these are kept */
 	SHARE = 1 << 20,      /* bytes to one client before others have their turn */
 	FEW = 8,              /* pieces whose files need no memory of their own */
 };

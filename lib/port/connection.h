@@ -28,7 +28,8 @@ int port_next(struct port_connection *c, struct port_message *m);
 /* Queues m; descriptors are duplicated, bytes of pieces and bodies copied. -1 ENOMEM, EMFILE,
  * EMSGSIZE. */
 int port_send(struct port_connection *c, const struct port_message *m);
-/* Sends what is queued, in as few sendmsg as it takes. 0 all gone, 1 the socket is full, -1 error. */
+/* Sends what is queued, in as few sendmsg as it takes. 0 all gone, 1 the
+ * socket is full, -1 error. */
 int port_flush(struct port_connection *c);
 bool port_pending(const struct port_connection *c);     /* something is queued */
 size_t port_queued_bytes(const struct port_connection *c);
