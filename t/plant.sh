@@ -1,6 +1,7 @@
 #!/bin/bash
 # Plants one bug after the other in a copy of the tree and shows which test finds it. By hand:
-# t/plant.sh [NAME...]. A bug is a line here: name, file, what sed does to it, the test to ask.
+# t/plant.sh [NAME...]. A bug is a line here: name, file (@ is cmd/groupcoord), what sed does to
+# it, the test to ask.
 source t/lib.sh
 plants() {
 	cat <<-'P'
@@ -19,6 +20,28 @@ plants() {
 		retried-sync|lib/base/syncfile.c|s/failed = true;/fsync(fd); return 0;/|3210
 		error-swallowed|lib/log/append.c|s/return cut_back(l, "write");/cut_back(l, "write");/|3200
 		temporary-name|lib/base/atomicfile.c|s/"%s.tmp", name/"%s", name/|3000
+		same-generation|@classic_rebalance.c|s/c->generation++;/;/|4000
+		commit-not-fenced|@classic.c|s/if (by->generation != c->generation)/if (0)/|4000
+		commit-while-assigning|@classic.c|s/c->state == CLASSIC_COMPLETING)/0)/|1800
+		stranger-commits|@classic.c|s/if (error)$/if (0)/|1800
+		death-unnoticed|@classic_rebalance.c|s/if (classic_of(g)->state != CL.*)$/if (0)/|4000
+		late-stay|@classic_rebalance.c|s/if (!m->joining \&\& m->instance.n < 0)/if (0)/|1800
+		no-sync-timer|@classic_rebalance.c|/groups_timer_set(gs, &c->sync_end/d|4000
+		no-session-after-join|@classic_rebalance.c|/m->owes_sync = true;/{n;d}|4000
+		waiting-not-told|@classic_rebalance.c|s/classic_fail_sync(s, .*;/;/|4000
+		recorded-before|@classic_sync.c|s/if (m)$/if (0)/|4000
+		assign-without-record|@classic_sync.c|/classic_record(s, g);/d|4000
+		loaded-without-timers|@classic.c|/classic_touch(gs, s, m);$/d|4000
+		loaded-generation|@classic_record.c|s/c->generation = v->generation;/c->generation = 0;/|4000
+		loaded-leader|@classic_record.c|s/c->leader = leader;/;/|1800
+		pending-for-ever|@classic_join.c|/groups_timer_set(gs, &p->session/d|1800
+		leader-not-replaced|@classic_members.c|s/c->leader = c->first;/;/|4000
+		static-while-assigning|@classic_join.c|s/else if (c->state == CLASSIC_COMP.*/else if (0)/|4000
+		change-ignored|@classic_join.c|s/bool same = classic_same_protocols.*/bool same = true;/|1800
+		leader-wants-nothing|@classic_join.c|s/ \&\& c->leader != m//|1800
+		wrong-generation-syncs|@classic_sync.c|s/if (in->generation_id != c->generation)/if (0)/|4000
+		heartbeat-silent|@classic_sync.c|s/return c->state == CLASSIC_PREP.*/return WIRE_NONE;/|4000
+		joined-count|@classic_answer.c|s/classic_of(g)->joining_n -= m->joining;/;/|4000
 	P
 }
 names() { plants | sed 's/^[[:blank:]]*//'; }
@@ -28,6 +51,7 @@ names | while IFS='|' read -r name file edit number; do
 	rm -rf "$copy"
 	mkdir -p "$copy"
 	cp -R Makefile README LICENSE cmd lib man svc t "$copy"
+	file=${file/@/cmd/groupcoord/}
 	sed -i "$edit" "$copy/$file"
 	if cmp -s "$file" "$copy/$file"; then
 		fail "$name: nothing to edit in $file"
@@ -35,16 +59,18 @@ names | while IFS='|' read -r name file edit number; do
 	fi
 	case $number in
 	3100) targets=build/t/3100-power-loss.t test=$targets ;;
+	1800) targets=build/t/1800-groups-classic.t test=$targets ;;
+	4000) targets=build/t/4000-groups.t test=$targets ;;
 	*) targets='all build/crash/step build/crash/drive build/crash/shim-fault.so' ;;
 	esac
-	[ "$number" = 3100 ] || test=$(cd t && echo "t/$number"*)
+	[ "${test:-}" = "$targets" ] || test=$(cd t && echo "t/$number"*)
 	# shellcheck disable=SC2086
 	make -C "$copy" --no-print-directory $targets >"$tmp/make" 2>&1 || {
 		fail "$name: does not build"
 		diag "$(tail "$tmp/make")"
 		continue
 	}
-	if (cd "$copy" && prove "$test" >"$tmp/out" 2>&1); then
+	if (cd "$copy" && COUNT=3000 prove "$test" >"$tmp/out" 2>&1); then
 		fail "$name: not found by $number"
 	else
 		pass "$name: found by $number"
