@@ -35,7 +35,7 @@ GEN = $(addprefix $B/gen/wire/,api.c table.c errors.c)
 GENH = $(addprefix $B/gen/wire/,api.h codes.h)
 LIBSRC = $(wildcard lib/*/*.c) $(GEN)
 TESTSRC = $(wildcard t/[0-9]*.c)
-ASAN_TESTS = $(filter t/1%,$(TESTSRC))
+ASAN_TESTS = $(filter t/1% t/4%,$(TESTSRC))
 TESTS = $(TESTSRC:t/%.c=$B/t/%.t) $(ASAN_TESTS:t/%.c=$B/asan/%.t)
 FUZZ = $(patsubst t/fuzz/%.c,$B/fuzz/%,$(wildcard t/fuzz/*.c))
 SHIMS = $(patsubst t/crash/%.c,$B/crash/%.so,$(wildcard t/crash/shim*.c))
@@ -108,6 +108,8 @@ $B/asan/groups.a: $(patsubst $B/obj/cmd/%,$B/asan/obj/cmd/%,$(filter-out %/regex
 		$B/obj/cmd/groupcoord/regex.o
 	$(archive)
 $B/asan/18%.t: $B/asan/obj/t/18%.o $B/asan/groups.a $B/asan/lib.a
+	$(call link,$(CC) $(SANITIZE)) $(LIBS_groupcoord) -lskarnet
+$B/asan/4%.t: $B/asan/obj/t/4%.o $B/asan/groups.a $B/asan/lib.a
 	$(call link,$(CC) $(SANITIZE)) $(LIBS_groupcoord) -lskarnet
 $B/asan/%.t: $B/asan/obj/t/%.o $B/asan/lib.a
 	$(call link,$(CC) $(SANITIZE))

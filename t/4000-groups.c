@@ -86,7 +86,7 @@ enum phase { AWAY, IDLE, JOINING, SYNCING, WORKING };
 struct client {
 	struct event wake;
 	int n;
-	char name[8];               /* the instance id of a static one */
+	char name[16];              /* the instance id of a static one */
 	bool alive, is_static, old; /* old: JoinGroup before version 4 */
 	bool stalled;
 	int64_t stalled_until, dies_until;
