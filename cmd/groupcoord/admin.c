@@ -1,9 +1,10 @@
-/* ListGroups (16), DescribeGroups (15), DeleteGroups (42) (GroupMetadataManager.listGroups,
- * describeGroups, GroupCoordinatorShard.deleteGroups). */
+/* ListGroups (16), DescribeGroups (15), ConsumerGroupDescribe (69), DeleteGroups (42)
+ * (GroupMetadataManager.listGroups, describeGroups, GroupCoordinatorShard.deleteGroups). */
 #include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
+#include "consumer.h"
 #include "offsets.h"
 
 enum {
@@ -96,6 +97,39 @@ void groups_describe(struct groups *gs, struct step *s, const struct asker *who,
 			n++;
 	}
 	step_answer_many(s, who, partitions, n, &wire_describe_groups_response, &out);
+}
+
+/* --- ConsumerGroupDescribe --- */
+
+static void describe_consumer(struct groups *gs, struct step *s, struct span id,
+                              struct consumer_group_describe_response_described_group *a)
+{
+	int32_t partition;
+	wire_init(&wire_consumer_group_describe_response_described_group, a);
+	a->group_id = id;
+	a->error_code = (int16_t)(id.n > 0 ? step_locate(s, id, &partition)
+	                                   : WIRE_INVALID_GROUP_ID);
+	if (!a->error_code)
+		consumer_describe(s, groups_find(gs, id), a);
+}
+
+void groups_describe_consumer(struct groups *gs, struct step *s, const struct asker *who,
+                              const void *request)
+{
+	const struct consumer_group_describe_request *in = request;
+	struct consumer_group_describe_response out;
+	int32_t *partitions = step_take(s, (size_t)in->group_ids_n, sizeof *partitions), n = 0;
+	wire_init(&wire_consumer_group_describe_response, &out);
+	out.groups_n = in->group_ids_n;
+	out.groups = step_take(s, (size_t)in->group_ids_n, sizeof *out.groups);
+	for (int32_t i = 0; i < in->group_ids_n; i++) {
+		describe_consumer(gs, s, in->group_ids[i], &out.groups[i]);
+		if (in->include_authorized_operations && !out.groups[i].error_code)
+			out.groups[i].authorized_operations = OPERATIONS;
+		if (step_locate(s, in->group_ids[i], &partitions[n]) == WIRE_NONE)
+			n++;
+	}
+	step_answer_many(s, who, partitions, n, &wire_consumer_group_describe_response, &out);
 }
 
 /* --- DeleteGroups --- */

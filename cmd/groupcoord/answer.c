@@ -31,6 +31,7 @@ static const struct row {
 	{42, groups_delete, SEVERAL, true},
 	{47, offset_delete, offsetof(struct offset_delete_request, group_id), false},
 	{68, consumer_heartbeat, offsetof(struct consumer_group_heartbeat_request, group_id), false},
+	{69, groups_describe_consumer, SEVERAL, true},
 };
 
 static const struct row *row_of(int key)
@@ -191,10 +192,19 @@ const struct step_ops server_ops = {
 
 /* --- requests --- */
 
+/* KafkaApis.isConsumerGroupProtocolEnabled. */
+static bool has_consumer_protocol(const struct server *s)
+{
+	return s->consumer_protocol &&
+	       meta_feature_level(meta_follow_image(s->follow), "group.version") > 0;
+}
+
 /* Why the request cannot be run. */
 static int unfit(struct server *s, const struct row *row, const void *in, int32_t *partition)
 {
 	*partition = -1;
+	if ((row->key == 68 || row->key == 69) && !has_consumer_protocol(s))
+		return WIRE_UNSUPPORTED_VERSION;
 	if (row->group_at == SEVERAL)
 		return row->step == groups_list && coord_loading(s->coord)
 		       ? WIRE_COORDINATOR_LOAD_IN_PROGRESS : WIRE_NONE;

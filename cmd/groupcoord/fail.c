@@ -53,12 +53,26 @@ static void fail_commit(struct step *s, const struct offset_commit_request *in,
 	}
 }
 
+static void fail_describe(struct step *s, const struct consumer_group_describe_request *in,
+                          struct consumer_group_describe_response *out, int error)
+{
+	out->groups_n = in->group_ids_n;
+	out->groups = step_take(s, (size_t)in->group_ids_n, sizeof *out->groups);
+	for (int32_t i = 0; i < in->group_ids_n; i++) {
+		wire_init(&wire_consumer_group_describe_response_described_group, &out->groups[i]);
+		out->groups[i].group_id = in->group_ids[i];
+		out->groups[i].error_code = (int16_t)error;
+	}
+}
+
 void answer_unfit(struct server *s, const struct asker *to, const void *in, int error)
 {
 	struct step step = {.arena = &s->arena};
 	void *out = bare(&step, to, error);
 	if (to->key == 8)
 		fail_commit(&step, in, out, error);
+	if (to->key == 69)
+		fail_describe(&step, in, out, error);
 	if (to->key == 11)
 		((struct join_group_response *)out)->member_id =
 			((const struct join_group_request *)in)->member_id;

@@ -16,6 +16,7 @@ struct server {
 	struct groups groups;
 	struct group_settings settings;
 	bool image_changed;
+	bool consumer_protocol;             /* group.coordinator.rebalance.protocols has it */
 	struct arena arena;                 /* of the step at hand */
 	struct arena replay;                /* of the record at hand */
 	struct buf out, key, value;

@@ -61,7 +61,7 @@ static void fetch_group(struct groups *gs, struct step *s, const struct asker *w
                         const asked_group *in, bool stable, group_answer *out)
 {
 	struct commit_claim c = {
-		.member = in->member_id.n < 0 ? span_of("") : in->member_id, .instance = SPAN_NULL,
+		.member = in->member_id, .instance = SPAN_NULL,
 		.generation = in->member_epoch, .version = who->version,
 	};
 	int32_t partition;

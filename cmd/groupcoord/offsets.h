@@ -61,5 +61,6 @@ void offsets_expiry_start(struct groups *, struct step *);
 void offsets_topics_changed(struct groups *, struct step *);
 
 step_fn offset_commit, offset_fetch, offset_delete;                     /* 8, 9, 47 */
-step_fn groups_list, groups_describe, groups_delete;                    /* 16, 15, 42 */
+/* admin.c: 16, 15, 69, 42 */
+step_fn groups_list, groups_describe, groups_describe_consumer, groups_delete;
 #endif

@@ -1,4 +1,6 @@
 /* The configs of this node that steps look at. */
+#include <string.h>
+
 #include "groupcoord.h"
 #include "meta/config.h"
 
@@ -36,6 +38,9 @@ void settings_read(struct server *s)
 	g->consumer_assignors = meta_config(m, s->node.id, NULL, "group.consumer.assignors", NULL);
 	g->consumer_migration_policy =
 		meta_config(m, s->node.id, NULL, "group.consumer.migration.policy", NULL);
+	s->consumer_protocol = strstr(meta_config(m, s->node.id, NULL,
+	                                          "group.coordinator.rebalance.protocols", NULL),
+	                              "consumer");
 	g->offsets_retention =
 		meta_config_int(m, s->node.id, NULL, "offsets.retention.minutes") * 60000;
 	g->offsets_check_interval =
