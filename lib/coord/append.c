@@ -78,7 +78,11 @@ struct coord_batch *coord_add(struct coord *c, int32_t partition, int64_t timest
                               int16_t producer_epoch)
 {
 	struct coord_partition *p = c->v[partition];
-	struct coord_batch *b = open_batch(p, producer_id, producer_id < 0 ? -1 : producer_epoch);
+	struct coord_batch *b = newest(p);
+	/* A large record has a batch of its own, so that it fits if it would fit alone. */
+	if (b && !b->sent && b->builder.head.count && (int64_t)key.n + value.n > FULL)
+		b->full = true;
+	b = open_batch(p, producer_id, producer_id < 0 ? -1 : producer_epoch);
 	if (!b || batch_add(&b->builder, timestamp, key, value, NULL, 0))
 		return NULL;
 	return b;
