@@ -362,6 +362,8 @@ static void run(const char *line)
 	if (!strcmp(words[0], "set")) {
 		if (!strcmp(words[1], "max"))
 			w.settings.max_size = atoi(words[2]);
+		else if (!strcmp(words[1], "record"))
+			w.settings.record_max = atoi(words[2]);
 		else
 			w.settings.initial_rebalance_delay = atoi(words[2]);
 		return;
@@ -663,6 +665,20 @@ static void syncing(void)
 	SCENARIO("assignments to others than members are nothing",
 	         { "a join v=3", "#0/" }, { "+3000", "a=1/range/a[a:m]" },
 	         { "a sync a:x,b:y,a:z", "#1/range/a/a:z a='z'" });
+	SCENARIO("an assignment that no record holds", TWO, { "set record 420", "" },
+	         { "a join", "" },
+	         { "b join", "a=2/range/a[a:m,b:m] b=2/range/a" }, { "b sync", "" },
+	         { "a sync a:0123456789012345678901234567890123456789012345678901234567890123456789,"
+	           "b:0123456789012345678901234567890123456789012345678901234567890123456789",
+	           "a=UNKNOWN_SERVER_ERROR b=UNKNOWN_SERVER_ERROR" },
+	         { "b heartbeat", "b=REBALANCE_IN_PROGRESS" },
+	         { "a join", "" }, { "b join", "a=3/range/a[a:m,b:m] b=3/range/a" },
+	         { "a sync a:x,b:y", "#3/range/a/a:x,b:y a='x'" }, { "b sync", "b='y'" });
+	SCENARIO("a static member that no record holds", TWO_STATIC, { "set record 380", "" },
+	         { "b forgets x", "" },
+	         { "b join p=range:0123456789012345678901234567890123456789012345678901234567890123",
+	           "" },
+	         { "a heartbeat", "a=REBALANCE_IN_PROGRESS" });
 	SCENARIO("a follower that waits is alive",
 	         { "a join v=3", "#0/" }, { "b join v=3", "" },
 	         { "+6000", "a=1/range/a[a:m,b:m] b=1/range/a" },

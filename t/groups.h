@@ -109,6 +109,7 @@ static inline void world_init(struct world *w)
 		.max_session_timeout = 1800000,
 		.initial_rebalance_delay = 3000,
 		.max_size = INT32_MAX,
+		.record_max = 1000000,
 		.offset_metadata_max = 4096,
 		.offsets_retention = INT64_C(7) * 86400 * 1000,
 		.offsets_check_interval = INT64_C(1000) * 86400 * 1000,

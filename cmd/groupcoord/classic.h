@@ -111,6 +111,8 @@ struct classic_why {
 void classic_rebalance(struct groups *, struct step *, struct group *, struct classic_why);
 /* Answers all parked requests with error. */
 void classic_fail_all(struct step *, struct group *, int error);
+/* Is the group's record one that the log takes? */
+bool classic_fits(const struct step *, const struct group *);
 /* Records the group as it is. */
 void classic_record(struct step *, const struct group *);
 

@@ -108,10 +108,12 @@ static void replace(struct groups *gs, struct step *s, struct group *g, struct c
 	classic_touch(gs, s, m);
 	update(s, g, m, who, in);
 	if (c->state == CLASSIC_STABLE) {
-		if (span_same(c->protocol, classic_choose(g)))
-			take_over(s, g, m, old_leader);
-		else
+		if (!span_same(c->protocol, classic_choose(g)))
 			classic_rebalance(gs, s, g, joins("changes the protocol", id, in));
+		else if (!classic_fits(s, g))
+			classic_rebalance(gs, s, g, joins("says more than a record holds", id, in));
+		else
+			take_over(s, g, m, old_leader);
 	} else if (c->state == CLASSIC_COMPLETING)
 		/* The leader may be assigning to the old id at this moment. */
 		classic_rebalance(gs, s, g, joins("comes with a new id", id, in));

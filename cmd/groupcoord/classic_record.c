@@ -29,6 +29,19 @@ static struct span not_null(struct span text)
 	return text.n < 0 ? span_of("") : text;
 }
 
+enum { FIXED = 64 };            /* more than the lengths and numbers of a member, or of the rest */
+
+bool classic_fits(const struct step *s, const struct group *g)
+{
+	const struct classic *c = classic_of(g);
+	int64_t n = FIXED + g->id.n + c->type.n + c->protocol.n;
+
+	for (const struct classic_member *m = c->first; m; m = m->next)
+		n += FIXED + m->id.n + m->instance.n + m->client_id.n + m->client_host.n
+		     + classic_metadata(m, c->protocol).n + m->assignment.n;
+	return n <= s->settings->record_max;
+}
+
 void classic_record(struct step *s, const struct group *g)
 {
 	const struct classic *c = classic_of(g);

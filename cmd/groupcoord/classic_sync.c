@@ -5,6 +5,22 @@
 
 typedef struct sync_group_request_sync_group_request_assignment assignment;
 
+/* What is too large for the log is not an assignment: all have to join again. */
+static void refuse(struct groups *gs, struct step *s, struct group *g)
+{
+	struct classic_why why = { "assigns more than a record holds", classic_of(g)->leader->id,
+	                           SPAN_NULL };
+
+	for (struct classic_member *m = classic_of(g)->first; m; m = m->next) {
+		if (!m->syncing)
+			continue;
+		classic_fail_sync(s, g->partition, &m->sync, WIRE_UNKNOWN_SERVER_ERROR);
+		m->syncing = false;
+		classic_touch(gs, s, m);
+	}
+	classic_rebalance(gs, s, g, why);
+}
+
 static void assign(struct groups *gs, struct step *s, struct group *g, const assignment *v,
                    int32_t n)
 {
@@ -17,6 +33,10 @@ static void assign(struct groups *gs, struct step *s, struct group *g, const ass
 
 		if (m)
 			classic_set(&m->assignment, v[i].assignment);
+	}
+	if (!classic_fits(s, g)) {
+		refuse(gs, s, g);
+		return;
 	}
 	classic_record(s, g);
 	for (struct classic_member *m = c->first; m; m = m->next) {

@@ -4,7 +4,10 @@
 #include "groupcoord.h"
 #include "meta/config.h"
 
-enum { REGEX_REFRESH_MS = 10 * 60 * 1000 };     /* Kafka's, which it does not show either */
+enum {
+	REGEX_REFRESH_MS = 10 * 60 * 1000,      /* Kafka's, which it does not show either */
+	AROUND_RECORD = 128,                    /* the rest of a batch of one record, at most */
+};
 
 static const struct {
 	const char *name;
@@ -34,6 +37,9 @@ void settings_read(struct server *s)
 	for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++)
 		*(int32_t *)((char *)g + numbers[i].at) =
 			(int32_t)meta_config_int(m, s->node.id, NULL, numbers[i].name);
+	g->record_max = (int32_t)meta_config_int(m, s->node.id,
+	                                         meta_topic_named(m, span_of("__consumer_offsets")),
+	                                         "max.message.bytes") - AROUND_RECORD;
 	g->consumer_regex_refresh_interval = REGEX_REFRESH_MS;
 	g->consumer_assignors = meta_config(m, s->node.id, NULL, "group.consumer.assignors", NULL);
 	g->consumer_migration_policy =

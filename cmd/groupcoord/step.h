@@ -45,6 +45,7 @@ struct group_settings {
 	const char *consumer_migration_policy;              /* BIDIRECTIONAL, UPGRADE ... */
 	int32_t consumer_regex_refresh_interval;
 	int32_t consumer_assignment_interval;       /* the least time between two targets */
+	int32_t record_max;         /* of a record's key and value; of max.message.bytes */
 	/* offsets */
 	int32_t offset_metadata_max;                        /* offset.metadata.max.bytes */
 	int64_t offsets_retention;                          /* offsets.retention.minutes, in ms */
