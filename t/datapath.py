@@ -478,6 +478,7 @@ def producing():
     for name, kw in (('plain', {}), ('three', dict(n=3)), ('gzip', dict(kind=1)), ('append time', dict(kind=8)),
                      ('far future', dict(times=[START + 2 * DAY])), ('idempotent', dict(pid=5, epoch=0, seq=0)),
                      ('its duplicate', dict(pid=5, epoch=0, seq=0)), ('no timestamp', dict(times=[-1]))):
+        time.sleep(0.002)    # of batches with one time of append the first has the latest
         produce('stamped, ' + name, 'stamped', batch(**kw), 9)
     for name, kw in (('now', dict(times=[START])), ('an hour old', dict(times=[START - 3600000])),
                      ('in an hour', dict(times=[START + 3600000])), ('no timestamp', dict(times=[-1])),
