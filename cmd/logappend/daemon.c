@@ -133,6 +133,7 @@ static void on_turn(void *ctx)
 	checkpoints_turn();
 	partitions_publish();
 	wake_turn();
+	deleted_turn();
 }
 
 static void ready(void)

@@ -103,18 +103,20 @@ void partition_make(struct partition *p);               /* now */
 void partition_make_never(struct partition *p);
 void partitions_make_some(void);                        /* end of turn */
 
-/* --- metadata.c, strays.c, configs.c --- */
+/* --- metadata.c, strays.c, removal.c, configs.c --- */
 void metadata_start(void);
 void partition_configure(struct partition *p);
 void strays_put_away(void);                             /* what the metadata does not know */
 bool stray_check(struct partition *p);                  /* was another topic's: put away */
 void deleted_later(const char *renamed, int64_t delay_ms);   /* remove this directory then */
 void deleted_find(void);                                /* those that an earlier run left */
+void deleted_turn(void);
 
 /* --- flush.c, checkpoints.c, wake.c --- */
 void flush_start(void);
 void flush_dirty(struct partition *p);
 void flush_forget(struct partition *p);
+void flush_directory(void);                             /* log/ too; nobody waits for it */
 void flush_everything(void);
 void flush_turn(void);
 bool flush_busy(void);

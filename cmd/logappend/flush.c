@@ -21,6 +21,7 @@ struct promise {
 static int sock = -1;
 static pid_t child;
 static bool out;                /* a ticket is */
+static bool directory;          /* the next one is for log/ as well */
 static bool all;                /* the next one is for everything */
 static uint64_t ticket;
 static struct promise *promises;
@@ -105,6 +106,11 @@ void flush_forget(struct partition *p)
 	p->dirty = false;
 }
 
+void flush_directory(void)
+{
+	directory = true;
+}
+
 static void promise(struct partition *p)
 {
 	if (promises_n == promises_cap) {
@@ -167,10 +173,12 @@ bool flush_busy(void)
 void flush_turn(void)
 {
 	int fds[LOGSYNC_FDS];
-	if (out || !node.dirty)
+	if (out || (!node.dirty && !directory))
 		return;
 	int n = all ? LOGSYNC_FDS + 1 : 0;
-	all = false;
+	if (directory && !all)
+		fds[n++] = node.dirfd;
+	all = directory = false;
 	for (struct partition *p; (p = node.dirty);) {
 		node.dirty = p->next_dirty;
 		p->dirty = false;
@@ -180,6 +188,6 @@ void flush_turn(void)
 		if (n <= LOGSYNC_FDS)
 			n += log_dirty_fds(p->log, fds + n, LOGSYNC_FDS - n);
 	}
-	if (promises_n)
+	if (promises_n || n)
 		send_ticket(fds, n <= LOGSYNC_FDS ? (uint32_t)n : 0);
 }

@@ -297,12 +297,14 @@ void partition_delete(struct partition *p)
 	char renamed[PAGE_NAME * 2];
 	flush_forget(p);
 	fail_parked(p, WIRE_UNKNOWN_TOPIC_OR_PARTITION);
-	if (p->unmade)
+	if (p->unmade) {
 		partition_make_never(p);
-	else if (p->log && log_delete(p->log, renamed, sizeof renamed) == 0)
+	} else if (p->log && log_delete(p->log, renamed, sizeof renamed) == 0) {
+		flush_directory();
 		deleted_later(renamed, p->delete_delay_ms);
-	else
+	} else {
 		say(p->name, ": cannot rename its directory: ", strerror(errno));
+	}
 	for (struct partition **at = &node.touched; *at; at = &(*at)->next_touched) {
 		if (*at != p)
 			continue;

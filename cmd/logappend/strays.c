@@ -1,5 +1,5 @@
-/* Directories that are not (or no longer) partitions of this node: put away under another name,
- * or removed after a delay. */
+/* Directories that are not (or no longer) partitions of this node: put away under another name, or
+ * found to be removed. */
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
@@ -149,31 +149,6 @@ void strays_put_away(void)
 }
 
 /* --- deletion --------------------------------------------------------------------------------- */
-
-struct deletion {
-	struct port_timer timer;
-	char name[];
-};
-
-static void remove_now(void *arg)
-{
-	struct deletion *d = arg;
-	if (log_remove_dir(node.dirfd, d->name) < 0)
-		say(d->name, ": cannot remove: ", strerror(errno));
-	free(d);
-}
-
-void deleted_later(const char *renamed, int64_t delay_ms)
-{
-	struct deletion *d = calloc(1, sizeof *d + strlen(renamed) + 1);
-	if (!d)
-		return;    /* the next start finds it */
-	strcpy(d->name, renamed);
-	d->timer.fn = remove_now;
-	d->timer.arg = d;
-	if (port_timer_set(node.loop, &d->timer, port_now_ms() + delay_ms) < 0)
-		free(d);
-}
 
 static void find_deleted(const char *name)
 {

@@ -9,7 +9,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/syncfile.h"
 #include "log/internal.h"
 
 /* Descriptors of a rolled segment that is dropped need no sync any more. */
@@ -105,9 +104,8 @@ int log_delete(struct log *l, char *renamed, size_t size)
 {
 	if (deleted_name(l->name, renamed, size) < 0 || renameat(l->dirfd, l->name, l->dirfd, renamed) < 0)
 		return log_fail(l, l->name, -1, "rename");
-	int r = syncfile(l->dirfd);
 	log_release(l);
-	return r;
+	return 0;
 }
 
 int log_remove_dir(int dirfd, const char *renamed)

@@ -143,7 +143,7 @@ int log_drop_below(struct log *l, int64_t offset, int *dropped);
 /* unlink .deleted files renamed before that time */
 int log_reap(struct log *l, int64_t older_than_ms);
 /* Renames the directory to NAME.UUID-delete as Kafka does and frees l; log_remove_dir removes it
- * later. */
+ * later. Syncs nothing: after a power loss the directory may have its old name again. */
 int log_delete(struct log *l, char *renamed, size_t size);
 int log_remove_dir(int dirfd, const char *renamed);
 
