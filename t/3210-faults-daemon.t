@@ -134,6 +134,28 @@ for error in ('ENOSPC', 'EDQUOT', 'short'):
     t.same(n.stop(), 0, 'a clean stop')
     kept(n, error)
 
+# A roll needs room for more than records; a partition that finds none waits and is not offline.
+for call in ('open', 'pwrite', 'ftruncate', 'pwritev'):
+    full = tmp + '/full'
+    n = node_with(FAULT=call + ':1:ENOSPC:ever', FAULT_PROGRAM='logappend', FAULT_WHILE=full)
+    n.start()
+    n.config('t', segment_bytes='1048576', index_interval_bytes='0')
+    for i in range(2):
+        open(full, 'w').close()
+        got = {put(n, b'%d:' % k + bytes(300000)) for k in range(5)}
+        t.ok(STORAGE_ERROR in got and got <= {0, STORAGE_ERROR},
+             'no room for %s: a retriable error' % call, got)
+        os.unlink(full)
+        t.same([put(n, b'%d:' % k + bytes(300000)) for k in range(5)], [0] * 5,
+               'with room the roll is done')
+    t.same(n.stop(), 0, 'a clean stop')
+    heal(n)
+    t.same(sorted(v for f in os.listdir(n.dir + '/log/t-0') if f.endswith('.log')
+                  for b in read_log(n.dir + '/log/t-0/' + f) for v in [b['base']]),
+           sorted(o for o, _ in n.acked[0]), call + ': what was acknowledged is there, once')
+    n.stop()
+    shutil.rmtree(n.dir)
+
 n = node_with(FAULT='pwritev:2:EIO', FAULT_PROGRAM='logappend')
 n.start()
 t.same([put(n, b'1'), put(n, b'2'), put(n, b'3')], [0, STORAGE_ERROR, STORAGE_ERROR],

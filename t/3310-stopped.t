@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 # Each program is stopped for longer than anybody waits for it, and goes on later: nobody spins
 # meanwhile, the node is fenced while it cannot serve and not any longer, no request is lost.
-# COUNT and SECONDS (of each stop) by hand, SEED, ONLY=program.
+# COUNT and SECONDS (of each stop, until it is fenced at least) by hand, SEED, ONLY=program.
 import os
 import random
 import shutil
@@ -16,7 +16,7 @@ from load import LabNode, Load, cpu_seconds, name_of, until  # noqa: E402
 from raw import Tap  # noqa: E402
 
 seed = int(os.environ.get('SEED', random.randrange(1 << 32)))
-count, seconds = int(os.environ.get('COUNT', 1)), float(os.environ.get('SECONDS', 2.2))
+count, seconds = int(os.environ.get('COUNT', 1)), float(os.environ.get('SECONDS', 1.2))
 print('# SEED=%d COUNT=%d SECONDS=%g' % (seed, count, seconds), flush=True)
 rng = random.Random(seed)
 tmp = os.path.abspath('build/tmp/3310-stopped.%d' % os.getpid())
