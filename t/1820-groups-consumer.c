@@ -462,6 +462,7 @@ static void begin_life(char **f)
 	end_life();
 	world_init(&w);
 	meta_image_init(&w.image);
+	meta_image_feature(&w.image, span_of("group.version"), 1);
 	w.answer = on_answer;
 	w.settings.consumer_assignors = "range";
 	w.settings.consumer_assignment_interval = atoi(f[2]);

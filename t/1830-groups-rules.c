@@ -83,6 +83,7 @@ static void begin(void)
 {
 	world_init(&w);
 	meta_image_init(&w.image);
+	meta_image_feature(&w.image, span_of("group.version"), 1);
 	image_offset = 0;
 	w.answer = on_answer;
 	w.record = on_record;
@@ -239,6 +240,10 @@ static void refused(int error, const char *words, const char *what)
 static void test_refusals(void)
 {
 	begin();
+	meta_image_feature(&w.image, span_of("group.version"), 0);
+	fresh("b", 0);
+	refused(WIRE_UNSUPPORTED_VERSION, NULL, "a cluster that has not turned it on");
+	meta_image_feature(&w.image, span_of("group.version"), 1);
 	topic("t", 2);
 	version = 0;
 	fresh("", 0);

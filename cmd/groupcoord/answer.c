@@ -30,7 +30,7 @@ static const struct row {
 	{16, groups_list, SEVERAL, true},
 	{42, groups_delete, SEVERAL, true},
 	{47, offset_delete, offsetof(struct offset_delete_request, group_id), false},
-	{68, consumer_heartbeat, offsetof(struct consumer_group_heartbeat_request, group_id), false},
+	{68, consumer_heartbeat, offsetof(struct consumer_group_heartbeat_request, group_id), true},
 	{69, groups_describe_consumer, SEVERAL, true},
 };
 

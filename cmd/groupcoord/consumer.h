@@ -77,6 +77,11 @@ static inline bool consumer_is(const struct group *g)
 {
 	return g && g->kind == &group_consumer;
 }
+/* group.version 1 is finalized */
+static inline bool consumer_protocol_on(const struct step *s)
+{
+	return meta_feature_level(s->image, "group.version") >= 1;
+}
 static inline bool consumer_member_classic(const struct consumer_member *m)
 {
 	return m->said.classic_member_metadata != NULL;
@@ -84,7 +89,7 @@ static inline bool consumer_member_classic(const struct consumer_member *m)
 
 /* --- requests: steps --- */
 step_fn consumer_heartbeat;
-/* ConsumerGroupDescribe of one group, NULL if there is none: fills in all but its id, which stands
+/* One group of ConsumerGroupDescribe, NULL if there is none: fills in all but its id, which stands
  * in it. 0, or the error it also sets. */
 int consumer_describe(struct step *, const struct group *,
                       struct consumer_group_describe_response_described_group *);

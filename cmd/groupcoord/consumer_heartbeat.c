@@ -69,6 +69,8 @@ static struct fault request_fault(struct beat *b)
 	const request *in = b->in;
 	bool has_id = b->who->version >= 1 || in->member_epoch > 0 ||
 	              in->member_epoch == CONSUMER_LEAVES;
+	if (!consumer_protocol_on(b->s))
+		return (struct fault){WIRE_UNSUPPORTED_VERSION, SPAN_NULL};
 	const char *empty = has_id && blank(in->member_id) ? "MemberId"
 	                  : blank(in->group_id) ? "GroupId"
 	                  : blank(in->instance_id) ? "InstanceId"
