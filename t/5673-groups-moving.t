@@ -31,7 +31,8 @@ mv "$tmp/lab/1/log" "$tmp/ak/log"
 ok 'Apache Kafka starts on ours' apache_start "$tmp/ak" "$port"
 ok 'they read on' all_read_on
 is 'in the same generation' "$told" "$first"
-exec {members[1]}>&-
+to=${members[1]}
+exec {to}>&-
 read -r -t 90 answer <&"${members[0]}"
 is 'six partitions were read in order, each record once; six offsets are kept' "$answer" '6 6'
 done_testing
