@@ -168,6 +168,8 @@ static void starts(void)
 	struct log *l = open_log("start-0", &config, true, 0, 12);
 	is_int(log_start(l), 12, "log start inside");
 	log_close_clean(l);
+	ok(!open_log("start-0", &config, true, 0, 1000), "one behind the end that the epochs deny");
+	unlinkat(tmp_fd, "start-0/leader-epoch-checkpoint", 0);
 	l = open_log("start-0", &config, true, 0, 1000);
 	is_int(log_start(l), 1000, "log start behind the end:");
 	is_int(log_end(l), 1000, "the log begins anew there");

@@ -37,6 +37,23 @@ int log_fail(struct log *l, const char *path, int64_t position, const char *what
 	return -1;
 }
 
+void log_note(struct log *l, const char *path, int64_t position, const char *what)
+{
+	char *more = 0, at[32] = "";
+	if (position >= 0)
+		snprintf(at, sizeof at, " at %lld", (long long)position);
+	if (asprintf(&more, "%s%s%s%s: %s", l->notes ? l->notes : "", l->notes ? "; " : "", path, at,
+		what) < 0)
+		return;
+	free(l->notes);
+	l->notes = more;
+}
+
+const char *log_notes(const struct log *l)
+{
+	return l->notes ? l->notes : "";
+}
+
 const char *log_error(const struct log *l)
 {
 	return l->error ? l->error : "";

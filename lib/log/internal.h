@@ -31,6 +31,10 @@ struct log {
 	int dirfd;                  /* of the log directory; borrowed */
 	char *name;
 	char *error;                /* words for log_error; NULL before the first error */
+	char *notes;                /* for log_notes; NULL none */
+	int64_t durable;            /* while it is opened: all below was on disk, nothing of it is cut */
+	bool one_by_one;            /* likewise, of its owner */
+	bool index_odd;             /* an .index entry that was used proved wrong */
 	struct uuid topic_id;
 	struct log_config config;
 	int64_t start, end, recovery_point;
@@ -44,6 +48,7 @@ struct log {
 	struct rolled *rolled;      /* oldest first */
 	/* descriptor of the partition directory while its entries are not on disk; else -1 */
 	int own_dir;
+	int meta_fd;                /* partition.metadata, likewise: who finds records must know whose */
 	bool above;                 /* the log directory's entry for it is not on disk either */
 	int64_t own_dir_since;      /* log end when that began */
 
@@ -68,6 +73,8 @@ char *log_path(const struct log *l, int64_t base, const char *suffix, char out[L
 char *log_file(const struct log *l, const char *file, char out[LOG_PATH]);
 /* keeps errno; -1 */
 int log_fail(struct log *l, const char *path, int64_t position, const char *what);
+/* adds to the notes; position -1 none */
+void log_note(struct log *l, const char *path, int64_t position, const char *what);
 int log_write_all(int fd, const void *p, size_t n, int64_t at);
 int log_sync_dir(struct log *l);          /* fsync of the partition directory */
 /* the directory's entries changed: list it among the dirty descriptors */

@@ -27,30 +27,53 @@ static bool txnindex_sane(struct log *l, int64_t base)
 	return n == 0;
 }
 
-/* The next offset, from the last index entry forward; -1 EBADMSG when what is there is no log. */
-static int64_t read_end(struct log *l)
+struct tail {                   /* of the last segment, from its last index entry on */
+	int64_t end;                /* the next offset */
+	struct batch last;          /* the last batch; magic 0: none */
+	struct batch producer;      /* the last one of a producer, no marker; magic 0: none */
+	bool time_right;            /* its last time entry is one of these batches */
+};
+
+/* -1 EBADMSG when what is there is no log. */
+static int read_tail(struct log *l, struct tail *t)
 {
 	const struct segment *s = log_active(l);
-	int64_t position;
 	struct batch b;
 	struct scan sc;
-	int64_t end = s->base;
+	*t = (struct tail){.end = s->base, .time_right = s->max_ts < 0 || !s->bytes};
+	l->index_odd = false;
 	if (!s->bytes)
-		return end;
+		return 0;
 	int fd = log_open_read(l, s->base, ".log");
 	if (fd < 0)
 		return -1;
-	position = log_before_offset(l, fd, s->base, s->bytes, INT64_MAX);
+	int64_t position = log_before_offset(l, fd, s->base, s->bytes, INT64_MAX);
 	int r = scan_begin(&sc, fd, position, s->bytes, SKIP_CHUNK);
 	if (r == 0) {
-		while ((r = scan_next(&sc, &b)) > 0 && log_in_place(s, &b, end))
-			end = batch_last_offset(&b) + 1;
+		while ((r = scan_next(&sc, &b)) > 0 && log_in_place(s, &b, t->end)) {
+			t->end = batch_last_offset(&b) + 1;
+			t->last = b;
+			if (b.producer_id >= 0 && !(b.attributes & BATCH_CONTROL))
+				t->producer = b;
+			t->time_right = t->time_right || (b.max_timestamp == s->max_ts
+				&& t->end - 1 == s->max_ts_offset);
+		}
 		scan_end(&sc);
 	}
 	close(fd);
 	if (r > 0)
 		errno = EBADMSG;
-	return r ? -1 : end;
+	return r ? -1 : 0;
+}
+
+/* An entry before those batches names one that has that time. */
+static bool time_right(struct log *l, const struct tail *t)
+{
+	const struct segment *s = log_active(l);
+	struct batch b;
+	int64_t position;
+	return t->time_right || (log_position(l, l->segments_n - 1, s->max_ts_offset, &position, &b) > 0
+		&& batch_last_offset(&b) == s->max_ts_offset && b.max_timestamp == s->max_ts);
 }
 
 struct loading {
@@ -59,6 +82,8 @@ struct loading {
 	int n;
 	int64_t recovery_point;
 	int recovered;              /* the segment recovered last; -1 none */
+	bool epochs_new;            /* read from the records */
+	struct tail tail;           /* of the last segment, when it needed no recovery */
 };
 
 static int64_t last_base(const struct loading *g)
@@ -105,6 +130,7 @@ static int recover_tail(struct log *l, const struct loading *g)
 /* Loads one segment: 0; 1 when it was cut and nothing after it may stay. */
 static int load_segment(struct log *l, struct loading *g, int64_t base, int64_t next_base)
 {
+	char path[LOG_PATH];
 	if (log_segment_push(l, base, g->o->now_ms) < 0)
 		return -1;
 	struct segment *s = log_active(l);
@@ -115,16 +141,21 @@ static int load_segment(struct log *l, struct loading *g, int64_t base, int64_t 
 	int64_t index_bytes = log_file_bytes(l, base, ".index");
 	if (s->bytes < 0 || (index_bytes < 0 && errno != ENOENT))
 		return -1;
-	bool damaged = index_bytes < 0 || !txnindex_sane(l, base);
-	if (!unflushed && !damaged && last && (l->end = read_end(l)) < 0) {
-		if (errno != EBADMSG)
+	const char *odd = index_bytes < 0 || index_bytes % INDEX_ENTRY ? ".index"
+		: txnindex_sane(l, base) ? 0 : ".txnindex";
+	if (!unflushed && !odd && last) {
+		int r = log_segment_times(l, s) < 0 ? -1 : read_tail(l, &g->tail);
+		if (r < 0 && errno != EBADMSG)
 			return -1;
-		damaged = true;
+		odd = r < 0 ? ".log" : l->index_odd ? ".index" : time_right(l, &g->tail) ? 0 : ".timeindex";
+		l->end = g->tail.end;
 	}
-	if (!unflushed && !damaged)
-		return last ? log_segment_times(l, s) : 0;
+	if (!unflushed && !odd)
+		return 0;
+	if (odd && strcmp(odd, ".log"))
+		log_note(l, log_path(l, base, odd, path), -1, "made anew, with the other indexes");
 	log_close_files(l);
-	int cut = damaged ? -1 : recover_tail(l, g);
+	int cut = odd ? -1 : recover_tail(l, g);
 	if (cut < 0)
 		cut = log_recover_segment(l, g->o, g->recovered >= 0 && g->recovered == l->segments_n - 2);
 	if (cut < 0)
@@ -227,7 +258,8 @@ static int start_anew(struct log *l, int64_t now_ms)
 	return log_segment_create(l, l->start, now_ms);
 }
 
-/* 1: a crash of the machine left it empty or of NULs: what it said is read from the records. */
+/* 1: a crash of the machine left it empty or of NULs, or it is damaged: what it said is read from
+ * the records. */
 static int load_epochs(struct log *l)
 {
 	char path[LOG_PATH], *p;
@@ -236,7 +268,40 @@ static int load_epochs(struct log *l)
 		return errno == ENOENT ? 0 : -1;
 	int r = n && *p ? epochs_parse(&l->epochs, p, n) : 1;
 	free(p);
-	return r < 0 ? log_fail(l, log_file(l, EPOCHS_FILE, path), -1, "parse") : r;
+	if (r < 0 && errno != EBADMSG)
+		return log_fail(l, log_file(l, EPOCHS_FILE, path), -1, "parse");
+	if (r)
+		log_note(l, log_file(l, EPOCHS_FILE, path), 0, "damaged, made anew");
+	return r ? 1 : 0;
+}
+
+/* Is the batch with that offset of an epoch from..to? Where there is none, yes. */
+static bool epoch_within(struct log *l, int64_t offset, int32_t from, int32_t to)
+{
+	struct batch b;
+	int64_t position;
+	int k = log_segment_find(l, offset);
+	if (k < 0 || offset < l->start || offset >= l->end)
+		return true;
+	int r = log_position(l, k, offset, &position, &b);
+	return r == 0 || (r > 0 && b.epoch >= from && b.epoch <= to);
+}
+
+/* Does it say of the last record what that says, and do its newest epochs begin where it says? */
+static bool epochs_right(struct log *l, const struct tail *t)
+{
+	enum { ASKED = 8 };
+	const struct epochs *e = &l->epochs;
+	if (!e->n)
+		return !t->last.magic || t->last.epoch < 0;
+	if (t->last.magic && t->last.base_offset >= e->v[0].start
+		&& t->last.epoch != epochs_at(e, t->last.base_offset))
+		return false;
+	for (int i = e->n - 1; i >= 0 && i >= e->n - ASKED; i--)
+		if (e->v[i].start > l->start && (!epoch_within(l, e->v[i].start, e->v[i].epoch, e->v[i].epoch)
+			|| !epoch_within(l, e->v[i].start - 1, -1, e->v[i].epoch - 1)))
+			return false;
+	return true;
 }
 
 static int settle_epochs(struct log *l, const struct epochs *before)
@@ -250,8 +315,53 @@ static int settle_epochs(struct log *l, const struct epochs *before)
 	return same ? 0 : log_write_epochs(l);
 }
 
+/* A log start that leaves nothing, while the first epoch begins before it, is a damaged number:
+ * whoever sets a start moves that epoch too. */
+static int check_start(struct log *l)
+{
+	char path[LOG_PATH];
+	const struct epochs *e = &l->epochs;
+	if (!e->n || e->v[0].start >= l->start || l->end == l->start)
+		return 0;
+	log_file(l, EPOCHS_FILE, path);
+	if (l->end > l->start) {
+		int first = log_segment_find(l, l->start);
+		if (first >= 0 && l->segments[first].base < l->start)
+			log_note(l, path, -1, "begins before the start of the log");
+		return 0;
+	}
+	errno = EBADMSG;
+	return log_fail(l, path, -1, "begins before the start of the log, which is behind its end");
+}
+
+/* The last batch of a producer must be what the snapshot knows of it, unless it has expired. */
+static bool knows_producer(const struct log *l, const struct tail *t, int64_t now_ms)
+{
+	if (t->producer.magic == 0
+		|| t->producer.max_timestamp <= now_ms - l->config.producer_expiration_ms)
+		return true;
+	const struct producer *p = producers_get(&l->producers, t->producer.producer_id);
+	return p && p->n && p->batch[p->n - 1].last_offset == batch_last_offset(&t->producer);
+}
+
+static int settle_producers(struct log *l, const struct loading *g)
+{
+	char path[LOG_PATH];
+	if (log_rebuild_producers(l, l->end, g->o->now_ms) < 0)
+		return -1;
+	if (knows_producer(l, &g->tail, g->o->now_ms))
+		return 0;
+	log_note(l, log_path(l, l->end, ".snapshot", path), 0, "damaged, not used");
+	if (snapshot_delete_range(l, l->start, l->end - 1) < 0)
+		return -1;
+	l->producers.end = -1;
+	return log_rebuild_producers(l, l->end, g->o->now_ms);
+}
+
 static int settle(struct log *l, const struct loading *g)
 {
+	if (l->segments_n && !g->epochs_new && check_start(l) < 0)
+		return -1;
 	if (!l->segments_n || l->end < l->start) {
 		if (start_anew(l, g->o->now_ms) < 0)
 			return -1;
@@ -263,7 +373,7 @@ static int settle(struct log *l, const struct loading *g)
 		return -1;
 	if (newest == -1 && g->o->clean)
 		return log_first_snapshots(l);
-	return log_rebuild_producers(l, l->end, g->o->now_ms);
+	return settle_producers(l, g);
 }
 
 static int64_t first_base(const struct loading *g)
@@ -274,12 +384,55 @@ static int64_t first_base(const struct loading *g)
 	return -1;
 }
 
+/* All that does not fit together with the records is made anew from them. */
+static void load_again(struct log *l)
+{
+	char path[LOG_PATH];
+	log_note(l, log_file(l, EPOCHS_FILE, path), 0, "does not fit the records, made anew");
+	log_close_files(l);
+	l->segments_n = 0;
+	l->epochs.n = 0;
+	producers_clear(&l->producers);
+	l->producers.end = l->producers.snapped = -1;
+}
+
+static int load_all(struct log *l, struct loading *g, struct log_opening *how)
+{
+	struct epochs before = {0};
+	int64_t start = l->start, end = l->end;
+	l->producers.end = -1;
+	int r = load_epochs(l);
+	if (r > 0) {
+		g->epochs_new = true;
+		how->clean = false;
+		r = g->recovery_point = how->written = 0;
+	}
+	for (int i = 0; r == 0 && i < l->epochs.n; i++)
+		r = epochs_assign(&before, l->epochs.v[i].epoch, l->epochs.v[i].start) < 0 ? -1 : 0;
+	if (r == 0)
+		r = load_segments(l, g);
+	if (r == 0 && !epochs_right(l, &g->tail)) {
+		load_again(l);
+		l->start = start;
+		l->end = end;
+		g->tail = (struct tail){0};
+		g->recovered = -1;
+		g->epochs_new = true;
+		how->clean = false;
+		g->recovery_point = how->written = 0;
+		r = load_segments(l, g);
+	}
+	if (r == 0 && (settle(l, g) < 0 || settle_epochs(l, &before) < 0))
+		r = -1;
+	epochs_free(&before);
+	return r;
+}
+
 int log_load(struct log *l, const struct log_opening *opening)
 {
 	struct log_opening how = *opening;
 	const struct log_opening *o = &how;
 	struct loading g = {.o = o, .recovered = -1};
-	struct epochs before = {0};
 	if (log_list(l->dirfd, l->name, &g.v, &g.n) < 0)
 		return log_fail(l, l->name, -1, "list");
 	int changed = log_clear_leftovers(l, g.v, g.n);
@@ -291,19 +444,12 @@ int log_load(struct log *l, const struct log_opening *opening)
 	bool synced = o->written <= g.recovery_point;
 	if (!synced)
 		g.recovery_point = o->written;
+	l->durable = o->clean ? INT64_MAX : g.recovery_point;
+	l->one_by_one = o->one_by_one;
 	int64_t first = first_base(&g);
 	if (first > l->start)
 		l->start = first;
-	l->producers.end = -1;
-	int r = changed < 0 ? -1 : load_epochs(l);
-	if (r > 0) {
-		how.clean = false;
-		r = g.recovery_point = how.written = 0;
-	}
-	for (int i = 0; r == 0 && i < l->epochs.n; i++)
-		r = epochs_assign(&before, l->epochs.v[i].epoch, l->epochs.v[i].start) < 0 ? -1 : 0;
-	if (r == 0 && (load_segments(l, &g) < 0 || settle(l, &g) < 0 || settle_epochs(l, &before) < 0))
-		r = -1;
+	int r = changed < 0 ? -1 : load_all(l, &g, &how);
 	/* what lies below the last segment was synced by an earlier owner or by the recovery just now */
 	if (r == 0 && o->clean && g.recovered != l->segments_n - 1)
 		l->recovery_point = l->end;
@@ -316,7 +462,6 @@ int log_load(struct log *l, const struct log_opening *opening)
 		l->recovery_point = l->end;
 	if (r == 0)
 		log_marked(l);
-	epochs_free(&before);
 	free(g.v);
 	return r;
 }

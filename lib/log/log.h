@@ -42,6 +42,9 @@ struct log_opening {
 	bool clean;
 	/* recovery reads the disk, not pages whose write once failed and that look clean */
 	bool drop_cache;
+	/* each batch was synced before the next was written: of what a power loss tears nothing good
+	 * can follow */
+	bool one_by_one;
 	int64_t recovery_point;          /* LOG_RECOVER_LAST: the base of the last segment */
 	/* Below it everything is as it was written, indexes too, if not on disk: the machine has
 	 * not restarted since. Recovery reads only what comes after. 0: nothing is known. */
@@ -49,6 +52,9 @@ struct log_opening {
 	int64_t log_start, now_ms;
 	struct uuid topic_id;
 };
+/* What was on disk, which is all below recovery_point or after a clean stop all there is, is never
+ * cut: a batch with a wrong CRC stays, and where batches cannot even be told apart the log cannot
+ * be opened, EBADMSG. */
 struct log *log_open(int dirfd, const char *name, const struct log_config *c,
 	const struct log_opening *o);
 void log_close(struct log *l);  /* trims preallocated index tails; no sync, no snapshot */
@@ -59,6 +65,8 @@ int log_finish(struct log *l);
 /* what failed last: "orders-0/00000000000000000000.log at 4711: bad crc" */
 const char *log_error(const struct log *l);
 const char *log_open_error(void);
+/* what the opening found damaged and mended, or cut: "; " between; "" nothing */
+const char *log_notes(const struct log *l);
 
 const char *log_name(const struct log *l);
 struct uuid log_topic_id(const struct log *l);

@@ -45,10 +45,13 @@ void log_release(struct log *l)
 	}
 	if (l->own_dir >= 0)
 		close(l->own_dir);
+	if (l->meta_fd >= 0)
+		close(l->meta_fd);
 	producers_clear(&l->producers);
 	epochs_free(&l->epochs);
 	free(l->segments);
 	free(l->error);
+	free(l->notes);
 	free(l->name);
 	free(l);
 }
@@ -60,7 +63,7 @@ static struct log *new_log(int dirfd, const char *name, const struct log_config 
 		return 0;
 	l->dirfd = dirfd;
 	l->config = *c;
-	l->fd = l->txn_fd = l->own_dir = -1;
+	l->fd = l->txn_fd = l->own_dir = l->meta_fd = -1;
 	l->marks[0] = l->marks[1] = -1;
 	indexfile_init(&l->index, INDEX_ENTRY);
 	indexfile_init(&l->time, TIMEINDEX_ENTRY);
@@ -71,7 +74,7 @@ static struct log *new_log(int dirfd, const char *name, const struct log_config 
 	return l;
 }
 
-/* Not synced: who asks for a partition after a crash of the machine brings the id again. */
+/* Synced with the first records: before, who asks for the partition brings the id again. */
 static int write_topic_id(struct log *l)
 {
 	char path[LOG_PATH], text[PARTMETA_TEXT];
@@ -105,6 +108,8 @@ static int settle_topic_id(struct log *l, const struct uuid *want)
 		return -1;
 	if (r == 0) {
 		blank = only_nuls(p, n);
+		if (blank)
+			log_note(l, log_file(l, PARTMETA_FILE, path), 0, "empty, made anew");
 		r = partmeta_parse(&l->topic_id, p, n);
 		free(p);
 	}

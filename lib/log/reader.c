@@ -246,6 +246,20 @@ static int64_t before(struct log_reader *r, struct reader_segment *s, int64_t by
 	return 0;
 }
 
+/* The batch at `at` begins after the offset that was looked for: a hole that cleaning left, or the
+ * one before has other offsets than it had. 1, -1. */
+static int behind_gap(struct log_reader *r, struct reader_segment *s, int64_t offset, bool odd,
+                      int64_t passed, int64_t at)
+{
+	struct reader_place any = {s->base, -1};
+	if (!odd && (passed < 0 || offset >= r->trusted))
+		return 1;
+	if (!odd)
+		return reader_check_range(r, s, &any, INT64_MAX, passed, &at) < 0 ? -1 : 1;
+	errno = EBADMSG;
+	return reader_fail(r, s->base, ".log", passed, "offset out of order");
+}
+
 /* Leaves the scan behind the first batch whose last offset is >= offset: 1, 0 none, -1. *place:
  * what that batch may begin with. */
 static int scan_to(struct log_reader *r, struct reader_segment *s, struct scan *sc, int64_t offset,
@@ -262,19 +276,19 @@ static int scan_to(struct log_reader *r, struct reader_segment *s, struct scan *
 			return 1;
 	}
 	*place = (struct reader_place){s->base, -1};
+	int64_t passed = -1;
 	bool odd = false;
 	sc->at = before(r, s, sc->end, offset);
 	while ((got = scan_next(sc, b)) > 0 && batch_last_offset(b) < offset) {
-		odd = odd || b->base_offset < place->next;
+		odd = odd || b->base_offset < place->next || batch_last_offset(b) < b->base_offset;
+		passed = sc->position;
 		*place = (struct reader_place){batch_last_offset(b) + 1, b->epoch};
 	}
 	if (got < 0)
 		return reader_fail(r, s->base, ".log", sc->position, "no whole record batch");
-	if (got == 0 || !odd || b->base_offset <= offset)
+	if (got == 0 || b->base_offset <= offset)
 		return got;
-	/* the batch that was looked for has another offset now */
-	errno = EBADMSG;
-	return reader_fail(r, s->base, ".log", sc->position, "offset out of order before it");
+	return behind_gap(r, s, offset, odd, passed, sc->position);
 }
 
 static int begin(struct log_reader *r, struct reader_segment *s, struct scan *sc)

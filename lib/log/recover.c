@@ -55,8 +55,58 @@ bool log_in_place(const struct segment *s, const struct batch *b, int64_t next)
 	       batch_last_offset(b) - s->base <= INT32_MAX;
 }
 
-/* Walks the active segment from there on; s->bytes ends behind the last good batch. 0, or -1 when
- * the walk could not be done. */
+/* Is there a whole good batch for this log anywhere behind? Only asked where there should be none.
+ */
+static bool good_follows(struct log *l, int64_t from, int64_t size, int64_t next)
+{
+	struct scan sc;
+	struct batch b;
+	uint8_t head[BATCH_HEADER];
+	bool found = false;
+	for (int64_t at = from + 1; !found && at <= size - BATCH_HEADER; at++) {
+		if (pread(l->fd, head, sizeof head, at) != sizeof head || batch_parse(&b, head, sizeof head) < 0
+			|| b.base_offset < next || batch_bytes(&b) > size - at
+			|| scan_begin(&sc, l->fd, at, size, READ_CHUNK) < 0)
+			continue;
+		found = scan_next(&sc, &b) > 0 && scan_crc(&sc, &b) > 0;
+		scan_end(&sc);
+	}
+	return found;
+}
+
+/* A batch whose bytes are wrong but whose header is plausible stays: readers are told. */
+static bool may_stay(const struct log *l, const struct batch *b)
+{
+	return batch_last_offset(b) < l->durable
+		&& (l->config.compacted || b->count == b->last_offset_delta + 1);
+}
+
+/* The next batch when it is good, or may stay: 1; 0 the end; -1. */
+static int recover_next(struct log *l, struct scan *sc, struct batch *b, int64_t *next)
+{
+	char path[LOG_PATH];
+	struct segment *s = log_active(l);
+	int r = scan_next(sc, b);
+	if (r <= 0)
+		return r;
+	int good = log_in_place(s, b, *next) ? scan_crc(sc, b) : 0;
+	if (good < 0 || (good && recover_batch(l, sc, b) < 0))
+		return -1;
+	if (!good && (!log_in_place(s, b, *next) || !may_stay(l, b))) {
+		errno = EBADMSG;
+		return -1;
+	}
+	if (!good) {
+		log_note(l, log_path(l, s->base, ".log", path), sc->position, "bad crc");
+		l->producers.end = batch_last_offset(b) + 1;
+		s->bytes = sc->at;
+	}
+	*next = good ? batch_last_offset(b) + 1 : b->base_offset + 1;
+	return 1;
+}
+
+/* Walks the active segment from there on; s->bytes ends behind the last batch that may be kept. 0,
+ * or -1 when the walk could not be done, or what follows may not be cut. */
 static int recover_walk(struct log *l, int64_t position, int64_t next, int64_t file_size)
 {
 	struct segment *s = log_active(l);
@@ -65,15 +115,17 @@ static int recover_walk(struct log *l, int64_t position, int64_t next, int64_t f
 	int r;
 	if (scan_begin(&sc, l->fd, position, file_size, READ_CHUNK) < 0)
 		return -1;
-	while ((r = scan_next(&sc, &b)) > 0) {
-		if (!log_in_place(s, &b, next))
-			break;
-		if ((r = scan_crc(&sc, &b)) <= 0 || (r = recover_batch(l, &sc, &b)) < 0)
-			break;
-		next = batch_last_offset(&b) + 1;
-	}
+	while ((r = recover_next(l, &sc, &b, &next)) > 0)
+		;
+	int e = errno;
 	scan_end(&sc);
-	return r < 0 && errno != EBADMSG ? -1 : 0;
+	errno = e;
+	if (r == 0 || errno != EBADMSG)
+		return r;
+	if (next >= l->durable && !(l->one_by_one && good_follows(l, s->bytes, file_size, next)))
+		return 0;
+	errno = EBADMSG;
+	return -1;
 }
 
 static int empty_indexes(struct log *l)
@@ -105,6 +157,8 @@ int log_recover_from(struct log *l, int64_t position, int64_t next, int64_t size
 	s->bytes = position;
 	if (recover_walk(l, position, next, size) < 0)
 		return log_fail(l, log_path(l, s->base, ".log", path), s->bytes, "recover");
+	if (s->bytes < size)
+		log_note(l, log_path(l, s->base, ".log", path), s->bytes, "cut, no whole good batch follows");
 	if (s->bytes < size && ftruncate(l->fd, s->bytes) < 0)
 		return log_fail(l, log_path(l, s->base, ".log", path), s->bytes, "truncate");
 	if (log_trim_indexes(l) < 0 || snapshot_write(l, false) < 0)

@@ -40,10 +40,12 @@ int64_t log_before_offset(struct log *l, int fd, int64_t base, int64_t bytes, in
 		return 0;
 	int r = lookup_index(ix, n, offset - 1 - base, &entry, &position);
 	close(ix);
+	l->index_odd = r > 0;
 	if (r <= 0 || position > bytes - BATCH_HEADER || pread(fd, head, sizeof head,
 		position) != sizeof head ||
 	    batch_parse(&b, head, sizeof head) < 0 || batch_last_offset(&b) != base + entry)
 		return 0;
+	l->index_odd = false;
 	return position;
 }
 

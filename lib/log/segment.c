@@ -172,7 +172,7 @@ int log_segment_times(struct log *l, struct segment *s)
 		return errno == ENOENT ? 0 : log_fail(l, path, -1, "open");
 	off_t at = fstat(fd, &st) < 0 ? -1
 		: st.st_size / TIMEINDEX_ENTRY * TIMEINDEX_ENTRY - TIMEINDEX_ENTRY;
-	if (at >= 0 && pread(fd, e, sizeof e, at) == sizeof e) {
+	if (at >= 0 && pread(fd, e, sizeof e, at) == sizeof e && (get64(e) || get32(e + 8))) {
 		s->max_ts = (int64_t)get64(e);
 		s->max_ts_offset = s->base + (int64_t)get32(e + 8);
 	}

@@ -146,7 +146,10 @@ int snapshot_load_newest(struct log *l, int64_t now_ms)
 			l->producers.end = l->producers.snapped = l->start;
 			return 0;
 		}
+		char path[LOG_PATH];
 		int r = load(l, offset, now_ms);
+		if (r == 0)
+			log_note(l, log_path(l, offset, ".snapshot", path), 0, "damaged, not used");
 		if (r > 0) {
 			l->producers.end = l->producers.snapped = offset;
 			return 0;

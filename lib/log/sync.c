@@ -19,6 +19,7 @@ int log_dirty_fds(const struct log *l, int *fds, int max)
 	for (const struct rolled *r = l->rolled; r; r = r->next)
 		for (int i = 0; i < 4; i++)
 			list(r->fd[i], fds, max, &n);
+	list(l->meta_fd, fds, max, &n);
 	list(l->own_dir, fds, max, &n);
 	if (l->above)
 		list(l->dirfd, fds, max, &n);
@@ -43,7 +44,9 @@ void log_synced(struct log *l, int64_t up_to)
 	}
 	if (l->own_dir >= 0 && l->own_dir_since < up_to) {
 		close(l->own_dir);
-		l->own_dir = -1;
+		if (l->meta_fd >= 0)
+			close(l->meta_fd);
+		l->own_dir = l->meta_fd = -1;
 		l->above = false;
 	}
 	if (l->rolled && l->rolled->end <= up_to)
