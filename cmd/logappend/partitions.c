@@ -95,6 +95,8 @@ static void settle_offsets(struct partition *p, const struct page_slot *before)
 	if (!node.serving)
 		hw = checkpoint_get(&node.high_watermarks, p->name, 0);
 	hw = larger(hw, before->high_watermark);
+	if (!node.serving && checkpoint_get(&node.recovery_points, p->name, 0) > end)
+		say(p->name, ": its files end before what was on disk: records are lost", NULL);
 	if (before->high_watermark > end) {
 		say(p->name, ": its files end before what was committed: records are lost", NULL);
 		page_free(&node.page, p->slot);
@@ -111,6 +113,8 @@ static void open_now(struct partition *p, const struct page_slot *before)
 	while (!p->log && make_room());
 	if (p->log) {
 		p->opened_end = log_end(p->log);
+		if (*log_notes(p->log))
+			say(log_notes(p->log), NULL, NULL);
 		settle_offsets(p, before);
 	} else {
 		say(p->name, ": offline: ", log_open_error());

@@ -97,35 +97,44 @@ static bool replicated_here(const struct meta_topic *t, int32_t index)
 	return false;
 }
 
-/* A directory in the way of p that belongs to another topic, or has records and says of no topic:
- * never used again in silence. One without records is what a kill between mkdir and
- * partition.metadata leaves. */
+/* Another topic's id differs in half of its bits, a damaged one in few. */
+static bool nearly_same(const struct uuid *a, const struct uuid *b)
+{
+	enum { FEW = 8 };
+	int bits = 0;
+	for (int i = 0; i < 16; i++)
+		bits += __builtin_popcount((unsigned)(a->b[i] ^ b->b[i]));
+	return bits <= FEW;
+}
+
+/* A directory in the way of p that belongs to another topic: never used again in silence. One that
+ * does not say to which is p's own: a kill between mkdir and partition.metadata leaves it, or
+ * damage, which its opening will tell. */
 bool stray_check(struct partition *p)
 {
 	int32_t index;
 	struct uuid id;
-	bool said = id_of(p->name, &id) == 0;
-	if (said ? uuid_same(&id, &p->key.topic_id) : !has_records(p->name))
+	if (id_of(p->name, &id) < 0 || nearly_same(&id, &p->key.topic_id))
 		return false;
 	put_away(p->name, partition_part(p->name, &index), ": of another topic: renamed to ");
 	return true;
 }
 
+/* What says of no topic may be damaged: it is put away only when no topic has its name. */
 static void look_at(const char *name)
 {
 	int32_t index;
 	struct uuid id;
+	const struct meta_topic *t;
 	const char *topic_end = partition_part(name, &index);
 	if (!topic_end || !strcmp(name, "__cluster_metadata-0"))
 		return;
-	if (id_of(name, &id) == 0) {
-		const struct meta_topic *t = meta_topic_with_id(node.image, &id);
-		if (replicated_here(t, index) && !strncmp(t->name, name, strlen(t->name))
-		    && strlen(t->name) == (size_t)(topic_end - name))
-			return;
-	} else if (!has_records(name)) {
+	bool said = id_of(name, &id) == 0;
+	t = meta_topic_named(node.image, (struct span){name, (int32_t)(topic_end - name)});
+	if (replicated_here(t, index) && (!said || nearly_same(&id, &t->id)))
 		return;
-	}
+	if (!said && !has_records(name))
+		return;
 	put_away(name, topic_end, ": not of this node's topics: renamed to ");
 }
 
