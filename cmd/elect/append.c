@@ -24,9 +24,20 @@ static void put_bound(struct buf *b, int type, const char *name)
 	put32(b->p + at, (uint32_t)(b->n - at - 4));
 }
 
-/* -1: there is no room on the disk, and nothing happened. */
+/* After a failed sync nobody knows what the disk holds: a restart at once would believe pages that
+ * only look clean. */
+static void sync_store(struct elect *e)
+{
+	if (store_sync(&e->store) < 0)
+		strerr_diefu1sys(102, e->store.why);
+}
+
+/* One by one, so that damage can be told from what a power loss tore. -1: there is no room on the
+ * disk, and nothing happened. */
 static int append_batch(struct elect *e, const struct buf *values)
 {
+	if (!store_is_synced(&e->store))
+		sync_store(e);
 	if (store_append(&e->store, e->quorum.epoch, false, values, wall_ms()) < 0) {
 		if (store_is_full())
 			return -1;
@@ -107,10 +118,7 @@ void elect_commit(struct elect *e)
 	if (ev.end <= e->quorum.high_watermark)
 		return;
 	quorum_step(&e->quorum, &ev, &todo);
-	/* After a failed sync nobody knows what the disk holds: a restart at once would believe pages
-	 * that only look clean. */
-	if (store_sync(&e->store) < 0)
-		strerr_diefu1sys(102, e->store.why);
+	sync_store(e);
 	ev.type = QUORUM_FLUSHED;
 	quorum_step(&e->quorum, &ev, &todo);
 }

@@ -34,6 +34,7 @@ struct elect {
 	struct agent agent;
 	struct meta_image image; /* all that was appended */
 	struct meta_load load;
+	bool footer; /* the snapshot that was read has its end */
 	struct buf voters; /* the last VotersRecord; empty with kraft.version 0 */
 	struct port_loop *loop;
 	struct port_timer wake;

@@ -81,6 +81,16 @@ bool store_snapshot_has(const struct store *s, struct snapshot_id id)
 	return false;
 }
 
+void store_snapshot_forget(struct store *s, struct snapshot_id id)
+{
+	int kept = 0;
+
+	for (int i = 0; i < s->snapshots_n; i++)
+		if (s->snapshots[i].offset != id.offset || s->snapshots[i].epoch != id.epoch)
+			s->snapshots[kept++] = s->snapshots[i];
+	s->snapshots_n = kept;
+}
+
 int store_snapshot_read(struct store *s, struct snapshot_id id, int64_t position, size_t max,
 			struct buf *b, int64_t *size)
 {

@@ -93,6 +93,7 @@ static void on_control(void *ctx, int type, struct span value, int64_t offset, i
 {
 	struct elect *e = ctx;
 
+	e->footer = type == META_SNAPSHOT_FOOTER;
 	if (type != META_KRAFT_VOTERS)
 		return;
 	e->voters.n = 0;
@@ -119,29 +120,65 @@ static void load_bytes(struct elect *e, const struct buf *b, int64_t from,
 	strerr_diefu2sys(111, "read log/__cluster_metadata-0, ", name);
 }
 
-static void load_snapshot(struct elect *e)
+/* -1 EBADMSG: it is damaged. */
+static int read_snapshot(struct elect *e, struct snapshot_id id)
 {
-	struct snapshot_id id;
-	struct meta_load_at at;
+	struct meta_load_at at = { id.offset - 1, id.epoch };
 	struct buf b = { 0 };
-	int64_t size;
+	int64_t size, n;
 
-	if (e->store.snapshots_n == 0)
-		return;
-	id = e->store.snapshots[e->store.snapshots_n - 1];
-	at = (struct meta_load_at){ id.offset - 1, id.epoch };
 	do {
 		size = 0;
 		if (store_snapshot_read(&e->store, id, (int64_t)b.n, CHUNK, &b, &size) < 0)
 			strerr_diefu1sys(111, "read a snapshot of log/__cluster_metadata-0");
 	} while ((int64_t)b.n < size);
-	load_bytes(e, &b, 0, &at, "snapshot");
+	e->footer = false;
+	n = meta_load(&e->load, b.p, b.n, 0, &at);
+	if (n != (int64_t)b.n || !e->footer || e->load.epoch != id.epoch)
+		errno = n < 0 ? errno : EBADMSG;
+	else
+		errno = 0;
+	buf_free(&b);
+	if (errno)
+		return -1;
 	e->image.offset = at.offset;
 	e->image.epoch = at.epoch;
 	e->load.end = id.offset;
 	e->load.epoch = id.epoch;
 	e->snapshot_end = id.offset;
-	buf_free(&b);
+	return 0;
+}
+
+static void begin_image(struct elect *e)
+{
+	meta_image_init(&e->image);
+	meta_load_init(&e->load, &e->image);
+	e->load.control = on_control;
+	e->load.ctx = e;
+}
+
+/* The newest one that is whole; what it lacks must be in the log. */
+static void load_snapshot(struct elect *e)
+{
+	char name[80];
+
+	while (e->store.snapshots_n > 0) {
+		struct snapshot_id id = e->store.snapshots[e->store.snapshots_n - 1];
+
+		if (read_snapshot(e, id) == 0)
+			break;
+		snprintf(name, sizeof name, "log/__cluster_metadata-0/%020lld-%010d.checkpoint",
+			 (long long)id.offset, id.epoch);
+		if (errno != EBADMSG || e->store.snapshots_n == 1)
+			strerr_diefusys(111, "read ", name);
+		strerr_warnw(name, ": damaged, not used");
+		store_snapshot_forget(&e->store, id);
+		meta_load_free(&e->load);
+		meta_image_free(&e->image);
+		begin_image(e);
+	}
+	if (e->snapshot_end < log_start(e->store.log))
+		strerr_dief(111, "the log of log/__cluster_metadata-0 begins behind its snapshot");
 }
 
 static void load_log(struct elect *e)
@@ -346,10 +383,7 @@ void elect_start(struct elect *e)
 		make_room(e);
 	if (store_is_empty(&e->store))
 		format(e);
-	meta_image_init(&e->image);
-	meta_load_init(&e->load, &e->image);
-	e->load.control = on_control;
-	e->load.ctx = e;
+	begin_image(e);
 	load_snapshot(e);
 	if (e->store.snapshots_n == 0 && store_bootstrap_read(&e->store, &bootstrap) == 0)
 		load_bytes(e, &bootstrap, 0, &at, "bootstrap.checkpoint");

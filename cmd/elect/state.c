@@ -31,7 +31,8 @@ int store_state_read(struct store *s, struct quorum_state *q)
 	o = json_loadb(p, n, 0, NULL);
 	free(p);
 	if (!json_is_object(o) || number(o, "data_version", -1) < 0
-	    || number(o, "data_version", -1) > 1) {
+	    || number(o, "data_version", -1) > 1 || number(o, "leaderEpoch", -1) < 0
+	    || number(o, "leaderId", -2) < -1 || number(o, "votedId", -2) < -1) {
 		json_decref(o);
 		errno = EBADMSG;
 		return -1;

@@ -57,7 +57,7 @@ bool store_is_full(void)
 static int open_all(struct store *s, const struct log_config *c, int64_t now_ms)
 {
 	struct log_opening o = {
-		.drop_cache = true, .recovery_point = 0, .now_ms = now_ms, .topic_id = uuid_metadata
+		.drop_cache = true, .one_by_one = true, .now_ms = now_ms, .topic_id = uuid_metadata
 	};
 	struct snapshot_id last;
 
@@ -73,6 +73,8 @@ static int open_all(struct store *s, const struct log_config *c, int64_t now_ms)
 		return fail(s, "open log/" PARTITION);
 	if (snapshots_list(s) < 0)
 		return fail(s, "list log/" PARTITION);
+	if (s->snapshots_n > 0)
+		o.recovery_point = s->snapshots[s->snapshots_n - 1].offset;
 	s->log = log_open(s->dirfd, PARTITION, c, &o);
 	if (!s->log)
 		return fail(s, log_open_error());
@@ -172,6 +174,11 @@ int store_append(struct store *s, int32_t epoch, bool control, const struct buf 
 	    || log_append(s->log, &b, s->batch.p, epoch, wall_ms, &base) < 0)
 		return fail(s, log_error(s->log));
 	return 0;
+}
+
+bool store_is_synced(const struct store *s)
+{
+	return log_recovery_point(s->log) == log_end(s->log);
 }
 
 int store_sync(struct store *s)

@@ -41,6 +41,7 @@ int store_close(struct store *s);	    /* cleanly */
 int store_append(struct store *s, int32_t epoch, bool control, const struct buf *values,
 		 int64_t wall_ms);
 int store_sync(struct store *s);
+bool store_is_synced(const struct store *s);
 /* Whole batches from `offset` to below `end`, at most max bytes but one batch at least, at the end
  * of b. Bytes read, 0 none. */
 int64_t store_read(struct store *s, int64_t offset, int64_t end, int64_t max, struct buf *b);
@@ -49,6 +50,7 @@ int64_t store_read(struct store *s, int64_t offset, int64_t end, int64_t max, st
 int store_snapshot_read(struct store *s, struct snapshot_id id, int64_t position, size_t max,
 			struct buf *b, int64_t *size);
 bool store_snapshot_has(const struct store *s, struct snapshot_id id);
+void store_snapshot_forget(struct store *s, struct snapshot_id id); /* it is damaged */
 /* Writes one and makes it durable. voters: a VotersRecord as it stands in the log, empty with
  * kraft.version 0. */
 int store_snapshot_write(struct store *s, struct snapshot_id id, const struct meta_image *m,
