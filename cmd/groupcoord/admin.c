@@ -1,6 +1,7 @@
 /* ListGroups (16), DescribeGroups (15), ConsumerGroupDescribe (69), DeleteGroups (42)
  * (GroupMetadataManager.listGroups, describeGroups, GroupCoordinatorShard.deleteGroups). */
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -170,22 +171,38 @@ static int delete_one(struct groups *gs, struct step *s, struct span id, int32_t
 	return WIRE_NONE;
 }
 
+/* A group that is named twice is answered once. */
+static bool is_new(struct map *named, struct span id)
+{
+	if (map_get(named, id.p, (size_t)id.n))
+		return false;
+	if (map_put(named, id.p, (size_t)id.n, named))
+		abort();
+	return true;
+}
+
 void groups_delete(struct groups *gs, struct step *s, const struct asker *who, const void *request)
 {
 	const struct delete_groups_request *in = request;
+	struct map named = {0};
 	struct delete_groups_response out;
 	int32_t *partitions = step_take(s, (size_t)in->groups_names_n, sizeof *partitions), n = 0;
 	if (wait_for_commits(gs, s, who, in))
 		return;
 	wire_init(&wire_delete_groups_response, &out);
-	out.results_n = in->groups_names_n;
 	out.results = step_take(s, (size_t)in->groups_names_n, sizeof *out.results);
+	out.results_n = 0;
 	for (int32_t i = 0; i < in->groups_names_n; i++) {
-		wire_init(&wire_delete_groups_response_deletable_group_result, &out.results[i]);
-		out.results[i].group_id = in->groups_names[i];
-		out.results[i].error_code =
-			(int16_t)delete_one(gs, s, in->groups_names[i], &partitions[n]);
-		n += !out.results[i].error_code;
+		struct delete_groups_response_deletable_group_result *r =
+			&out.results[out.results_n];
+		if (!is_new(&named, in->groups_names[i]))
+			continue;
+		wire_init(&wire_delete_groups_response_deletable_group_result, r);
+		r->group_id = in->groups_names[i];
+		r->error_code = (int16_t)delete_one(gs, s, r->group_id, &partitions[n]);
+		n += !r->error_code;
+		out.results_n++;
 	}
+	map_free(&named);
 	step_answer_many(s, who, partitions, n, &wire_delete_groups_response, &out);
 }
