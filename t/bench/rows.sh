@@ -156,6 +156,21 @@ row_connect() {
 	sample us/connection "$(per "$cpu * 1e6 / 20000")"
 }
 
+# Committed offsets, one a request, five in flight on each of ten connections.
+row commits default - 1
+row_commits() {
+	bench_topic
+	cpu_begin
+	IFS=$'\t' read -ra columns < <("$tools/commits" "${broker#*:}" "$name" 10 5 2)
+	cpu_end
+	[ ${#columns[@]} = 3 ] || { diag "$row, $system: commits failed"; exit 1; }
+	settle "$system"
+	kept || return 0
+	sample k/s "$(per "${columns[0]} / ${columns[1]} / 1000")"
+	sample us/request "$(per "$cpu * 1e6 / ${columns[0]}")"
+	sample p99_us "${columns[2]}"
+}
+
 # Memory: all processes of a new node; with a thousand partitions; with 5000 idle connections too.
 row memory own - 1000
 row_memory() {
@@ -219,6 +234,6 @@ crash() {
 }
 
 # A node kind at a time, the most telling first.
-rows=(produce small-1 small-10 small-100 fetch-1M fetch-64K e2e-1k e2e-10k e2e-50k connect client-1K
-	client-1K-all client-64K client-100 durable-1 durable-100 durable-paced durable-client-1
+rows=(produce small-1 small-10 small-100 fetch-1M fetch-64K e2e-1k e2e-10k e2e-50k connect commits
+	client-1K client-1K-all client-64K client-100 durable-1 durable-100 durable-paced durable-client-1
 	durable-client-100 start memory)
