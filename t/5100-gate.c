@@ -243,6 +243,18 @@ static void test_bodies(void)
 	free(body);
 }
 
+/* Lives of an owner that end before they have greeted. */
+static void stillborn(const char *name, int n)
+{
+	char path[600];
+	snprintf(path, sizeof path, "%s/run/%s", node, name);
+	int at = port_bind(path);
+	for (struct pollfd p = {at, POLLIN, 0}; n && poll(&p, 1, 5000) == 1; n--)
+		close(accept(at, 0, 0));
+	is_int(n, 0, "%s dies at its start, again and again", name);
+	close(at);
+}
+
 static void test_owner_dies(void)
 {
 	int fd = dial(port), reader = dial(port), both = dial(port);
@@ -267,6 +279,7 @@ static void test_owner_dies(void)
 	ask(reader, FETCH, 2, "park");
 	counts(FETCH, "2");
 	stop(logserve, SIGKILL);
+	stillborn("logserve", 5);
 	logserve = owner_start("logserve");
 	ok(counts(FETCH, "2"), "a Fetch is sent again");
 	fd = dial(port);

@@ -213,8 +213,9 @@ static void lost(struct owner *o)
 		body_close();
 	}
 	for (struct call *k = o->first; k; k = k->owner_next) {
+		if (!k->waiting)    /* a life that was not asked did not die of it */
+			k->client->doomed |= !k->frame_n || ++k->tries == TRIES;
 		k->waiting = true;
-		k->client->doomed |= !k->frame_n || ++k->tries == TRIES;
 		client_waits(k->client);
 		client_dirty(k->client);
 	}
