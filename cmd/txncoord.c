@@ -127,13 +127,15 @@ static void on_block(void *arg, const struct port_reply *reply)
 	if (!reply->failed && reply->kind == PORT_BYTES)
 		head = wire_response_parse(ALLOCATE_PRODUCER_IDS, ALLOCATE_VERSION, reply->bytes.p,
 		                           (size_t)reply->bytes.n, &correlation);
-	bool good = head >= 0
-	            && wire_decode(&wire_allocate_producer_ids_response, ALLOCATE_VERSION,
-	                           reply->bytes.p + head, (size_t)(reply->bytes.n - head), &a,
-	                           &r) >= 0
-	            && good_block(&r);
+	bool whole = head >= 0
+	             && wire_decode(&wire_allocate_producer_ids_response, ALLOCATE_VERSION,
+	                            reply->bytes.p + head, (size_t)(reply->bytes.n - head), &a,
+	                            &r) >= 0;
+	bool good = whole && good_block(&r);
 	arena_free(&a);
 	if (!good) {
+		if (whole && r.error_code == WIRE_KAFKA_STORAGE_ERROR)
+			serve_if_ready();    /* a full disk is no reason to keep the door shut */
 		ask_again();
 		return;
 	}

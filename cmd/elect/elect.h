@@ -51,7 +51,7 @@ struct elect {
 	bool full;		/* the disk; it was said */
 	bool deletes;		/* the request under way does */
 };
-enum { ROOM_MS = 10000 }; /* between tries that need room on the disk */
+enum { ROOM_MS = 2000 }; /* between tries that need room on the disk */
 #define RESERVE "scratch/elect.reserve"
 
 int64_t wall_ms(void);
