@@ -61,8 +61,8 @@ struct step server_step(struct server *s, int32_t partition)
 
 /* --- what steps do --- */
 
-static void record_of(void *ctx, int32_t partition, int64_t producer_id, int16_t producer_epoch,
-                      int type, const void *key, int value_version, const void *value)
+static void record(void *ctx, int32_t partition, int type, const void *key, int value_version,
+                   const void *value)
 {
 	struct server *s = ctx;
 	s->key.n = s->value.n = 0;
@@ -72,16 +72,10 @@ static void record_of(void *ctx, int32_t partition, int64_t producer_id, int16_t
 	struct span v = {(const char *)s->value.p, (int32_t)s->value.n};
 	struct coord_batch *b = coord_add(s->coord, partition, wall_ms(),
 	                                  (struct span){(const char *)s->key.p, (int32_t)s->key.n},
-	                                  value ? v : SPAN_NULL, producer_id, producer_epoch);
+	                                  value ? v : SPAN_NULL, -1, -1);
 	if (!b)
 		strerr_diefu1sys(111, "keep a record");
 	b->flags |= type == RECORD_OFFSET_COMMIT ? 0 : BATCH_HAS_GROUPS;
-}
-
-static void record(void *ctx, int32_t partition, int type, const void *key, int value_version,
-                   const void *value)
-{
-	record_of(ctx, partition, -1, -1, type, key, value_version, value);
 }
 
 static bool encode(struct server *s, const struct asker *to, const struct wire_type *t,
@@ -187,7 +181,7 @@ static void tell(void *ctx, const char *line)
 
 const struct step_ops server_ops = {
 	.record = record, .answer = answer, .again = again, .random = random_number, .tell = tell,
-	.answer_many = answer_many, .locate = locate, .record_of = record_of,
+	.answer_many = answer_many, .locate = locate,
 };
 
 /* --- requests --- */

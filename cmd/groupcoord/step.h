@@ -75,9 +75,6 @@ struct step_ops {
 	/* For requests of several groups: the partition of one. Not WIRE_NONE: it is not here
 	 * (NOT_COORDINATOR), or still being loaded (COORDINATOR_LOAD_IN_PROGRESS). */
 	int (*locate)(void *ctx, struct span group, int32_t *partition);
-	/* As record, as part of a transaction of that producer. */
-	void (*record_of)(void *ctx, int32_t partition, int64_t producer_id, int16_t producer_epoch,
-	                  int type, const void *key, int value_version, const void *value);
 };
 
 struct step {

@@ -68,6 +68,7 @@ static struct coord_batch *open_batch(struct coord_partition *p, int64_t produce
 		return NULL;
 	}
 	b->partition = p;
+	b->since_ms = port_now_ms();
 	*p->last = b;
 	p->last = &b->next;
 	return b;
@@ -247,6 +248,18 @@ void append_send(struct coord_partition *p)
 		b->sent = true;
 		p->sent++;
 	}
+}
+
+int64_t append_late(struct coord_partition *p, int64_t now_ms)
+{
+	const struct coord_batch *b = p->first;
+	while (b && b->sent)
+		b = b->next;
+	if (b && b->since_ms + TIMEOUT_MS <= now_ms) {
+		coord_reload(p->coord, p->index);
+		return INT64_MAX;
+	}
+	return b ? b->since_ms + TIMEOUT_MS : INT64_MAX;
 }
 
 void coord_step_done(struct coord *c, int32_t partition)

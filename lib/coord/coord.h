@@ -26,6 +26,7 @@ struct coord_batch {
 	struct buf held;                    /* the user's: what waits until it is settled */
 	uint32_t flags;                     /* the user's; 0 at first */
 	int64_t base;                       /* first offset, once committed */
+	int64_t since_ms;
 	int error;
 	bool full, sent, done, orphan;      /* orphan: settled before its answer came */
 };

@@ -35,7 +35,7 @@ struct coord {
 	struct uuid topic_id;
 	struct coord_partition **v;
 	int32_t n, loading;
-	struct port_timer retry;
+	struct port_timer retry, late;
 	int retry_ms;
 	struct coord_batch *free;
 	struct arena arena;
@@ -49,5 +49,7 @@ void load_begin(struct coord_partition *p, const struct page_slot *slot);
 void load_end(struct coord_partition *p);       /* abandons it */
 /* append.c */
 void append_send(struct coord_partition *p);
+/* Gives up what could not be sent for too long. When it would next; INT64_MAX: nothing waits. */
+int64_t append_late(struct coord_partition *p, int64_t now_ms);
 void append_abandon(struct coord_partition *p);
 #endif

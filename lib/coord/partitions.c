@@ -126,6 +126,10 @@ static void look_at_all(struct coord *c)
 		look_again(c);
 }
 
+static void on_late(void *arg)
+{
+}
+
 static void on_retry(void *arg)
 {
 	struct coord *c = arg;
@@ -160,7 +164,8 @@ struct coord *coord_new(struct port_loop *l, struct meta_follow *f, int32_t self
 		return NULL;
 	*c = (struct coord){
 		.loop = l, .follow = f, .self = self, .topic = topic, .name = name, .ops = ops,
-		.ctx = ctx, .retry = {.fn = on_retry, .arg = c}, .arena = {.limit = 16 << 20},
+		.ctx = ctx, .retry = {.fn = on_retry, .arg = c}, .late = {.fn = on_late},
+		.arena = {.limit = 16 << 20},
 	};
 	c->writer = port_dial(l, "run/logappend", name, -1, &writer_ops, c);
 	c->reader = port_dial(l, "run/logserve", name, -1, NULL, NULL);
@@ -180,9 +185,18 @@ void coord_turn(struct coord *c)
 {
 	if (c->mapped && c->stale)
 		look_at_all(c);
-	for (int32_t i = 0; i < c->n; i++)
-		if (c->v[i]->first)
-			append_send(c->v[i]);
+	int64_t now = port_now_ms(), late = INT64_MAX;
+	for (int32_t i = 0; i < c->n; i++) {
+		if (!c->v[i]->first)
+			continue;
+		append_send(c->v[i]);
+		int64_t at = append_late(c->v[i], now);
+		late = at < late ? at : late;
+	}
+	if (late == INT64_MAX)
+		port_timer_stop(c->loop, &c->late);
+	else if (port_timer_set(c->loop, &c->late, late))
+		abort();
 }
 
 bool coord_mapped(const struct coord *c)
