@@ -129,7 +129,7 @@ static void fresh(const char *member, int32_t epoch)
 static int send(void)
 {
 	struct asker a = {.key = 68, .version = version, .client_id = span_of("client"),
-	                  .host = span_of("10.0.0.1"), .principal = span_of("User:ANONYMOUS")};
+	                  .host = span_of("/10.0.0.1"), .principal = span_of("User:ANONYMOUS")};
 	world_run(&w, consumer_heartbeat, &a, &in);
 	return last.error_code;
 }

@@ -132,7 +132,7 @@ bool consumer_subscribed(const struct step *, const struct consumer *,
 /* What most members want, else the first of group.consumer.assignors. */
 const char *consumer_assignor(const struct step *, const struct consumer *);
 bool consumer_assignor_known(const struct step *, struct span name);
-struct span consumer_host(struct step *, const struct asker *);     /* as Java prints an address */
+struct span consumer_host(struct step *, const struct asker *);
 struct span consumer_new_id(struct step *);             /* Kafka's Uuid.randomUuid, as text */
 struct span consumer_regex_text(const struct consumer_member *);    /* null: none */
 

@@ -324,7 +324,7 @@ void consumer_target_remove(struct consumer *c, struct span member)
 
 struct span consumer_host(struct step *s, const struct asker *who)
 {
-	return step_format(s, "/%.*s", who->host.n > 0 ? who->host.n : 0, who->host.p);
+	return who->host.n < 0 ? span_of("") : who->host;
 }
 
 struct span consumer_new_id(struct step *s)
