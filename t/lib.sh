@@ -161,6 +161,7 @@ declare -A kafka_class=(
 	[kafka-consumer-perf-test]=org.apache.kafka.tools.ConsumerPerformance
 	[kafka-e2e-latency]=org.apache.kafka.tools.EndToEndLatency
 	[kafka-verifiable-producer]=org.apache.kafka.tools.VerifiableProducer
+	[kafka-verifiable-consumer]=org.apache.kafka.tools.VerifiableConsumer
 	[kafka-dump-log]=org.apache.kafka.tools.DumpLogSegments
 	[kafka-log-dirs]=org.apache.kafka.tools.LogDirsCommand
 	[kafka-acls]=org.apache.kafka.tools.AclCommand
