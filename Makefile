@@ -51,7 +51,7 @@ NEED_lab = s6 execline kcat procps mandoc
 NEED_check = perl python3 python3-kafka python3-confluent-kafka python3-snappy python3-lz4 \
 	python3-zstandard openjdk-17-jdk-headless maven \
 	clang-14 libclang-rt-14-dev llvm-14 binutils strace valgrind jq shellcheck curl xxd zstd \
-	lz4 iproute2 util-linux xz-utils tar
+	lz4 iproute2 util-linux xz-utils tar burrow zookeeper
 NEED_bench = gnuplot-nox
 $B/need/%: Makefile
 	@mkdir -p $(@D); t/need $(NEED_$*) && touch $@
