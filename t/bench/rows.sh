@@ -191,9 +191,9 @@ sample_memory() {
 	mapfile -t pids < <(node_pids "$system" "$1")
 	sample "$2" "$(per "$(pss_kb "${pids[@]}") / 1024")"
 }
-fresh_node() { # fresh_node DIR: a node that answers from the page cache
-	local settings=()
-	[ "$system" = kafka ] || settings=(odradek.flush=os)
+fresh_node() { # fresh_node DIR [KEY=VALUE...]: a node that answers from the page cache
+	local settings=("${@:2}")
+	[ "$system" = kafka ] || settings+=(odradek.flush=os)
 	node_up "$system" "$1" "${broker#*:}" "${settings[@]}" || exit 1
 }
 
@@ -233,7 +233,71 @@ crash() {
 	esac
 }
 
+# Members that do nothing but belong to a group: all join at once, then one dies. The classic
+# protocol waits for more members twice, as long as group.initial.rebalance.delay.ms says: that is
+# not counted.
+belong() { # belong PROTOCOL MEMBERS: sets $columns, what groups prints
+	local dir=$tmp/group-$system partitions
+	read -r _ _ partitions <<<"${setup[$row]}"
+	fresh_node "$dir" group.initial.rebalance.delay.ms=500 \
+		group.consumer.session.timeout.ms=6000 group.consumer.min.session.timeout.ms=6000 \
+		group.consumer.heartbeat.interval.ms=1000 group.consumer.min.heartbeat.interval.ms=1000 \
+		group.consumer.max.size=5000
+	bench_topic
+	mapfile -t pids < <(node_pids "$system" "$dir")
+	cpu_begin
+	IFS=$'\t' read -ra columns < <("$tools/groups" "$broker" members "$1" "$name" "$partitions" \
+		"$2" 6000)
+	cpu_end
+	[ ${#columns[@]} = 4 ] || { diag "$row, $system: groups failed"; exit 1; }
+	node_down "$system" "$dir"
+	rm -rf "$dir"
+}
+row group-classic own - 100
+row_group-classic() {
+	belong classic 20
+	sample join_ms $((columns[0] - 1000))
+	sample death_ms "${columns[2]}"
+}
+row group-consumer own - 100
+row_group-consumer() {
+	belong consumer 20
+	sample join_ms "${columns[1]}"
+	sample death_ms "${columns[2]}"
+	sample taken "${columns[3]}"
+}
+row group-2000 own - 2000
+row_group-2000() {
+	belong classic 2000
+	sample join_ms $((columns[0] - 1000))
+	sample death_ms "${columns[2]}"
+	sample cpu_s "$cpu"
+}
+
+# Ten thousand groups with an offset each. Memory is that of the program that has them, and so is
+# the restart: Apache Kafka has no such program.
+row group-10000 own - 1
+row_group-10000() {
+	local dir=$tmp/group-$system pid before after
+	fresh_node "$dir"
+	bench_topic
+	"$tools/groups" "$broker" commit warm "$name" 1 >/dev/null || exit 1
+	[ "$system" = kafka ] || {
+		pid=$("$dir/1/svc/pids" "$dir/1" | awk '$1 == "groupcoord" { print $2 }')
+		before=$(pss_kb "$pid")
+	}
+	sample commit_ms "$("$tools/groups" "$broker" commit many "$name" 10000)"
+	if [ "$system" = ours ]; then
+		after=$(pss_kb "$pid")
+		sample bytes/group $(((after - before) * 1024 / 10000))
+		kill -9 "$pid"
+		sample load_ms "$("$tools/groups" "$broker" fetch many "$name" 10000)"
+	fi
+	node_down "$system" "$dir"
+	rm -rf "$dir"
+}
+
 # A node kind at a time, the most telling first.
 rows=(produce small-1 small-10 small-100 fetch-1M fetch-64K e2e-1k e2e-10k e2e-50k connect commits
 	client-1K client-1K-all client-64K client-100 durable-1 durable-100 durable-paced durable-client-1
-	durable-client-100 start memory)
+	durable-client-100 start memory group-classic group-consumer group-2000 group-10000)
