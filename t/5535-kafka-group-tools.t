@@ -28,6 +28,10 @@ seq 50 | logput -p 1 tool
 is 'kafka-console-consumer --group' "$(kafka_tool kafka-console-consumer "${b[@]}" --topic tool \
 	--group console --from-beginning --max-messages 150 2>/dev/null | sort -n | md5sum)" \
 	"$( (seq 100; seq 50) | sort -n | md5sum)"
+is 'kafka-console-consumer, group.protocol=consumer' \
+	"$(kafka_tool kafka-console-consumer "${b[@]}" --topic tool --group young \
+	--from-beginning --max-messages 150 \
+	--command-property group.protocol=consumer 2>/dev/null | wc -l)" 150
 kcat -b "$broker" -G member -q -X auto.offset.reset=earliest -X auto.commit.interval.ms=100 \
 	-X client.id=kcat tool >"$tmp/kcat" 2>&1 &
 reader=$!
@@ -46,15 +50,16 @@ run <<-E
 	kafka-groups --list
 	kafka-groups --list --consumer
 E
-is '--list' "$(said --list | sort | paste -sd,)" 0,console,member
+is '--list' "$(said --list | sort | paste -sd,)" 0,console,member,young
 like '--list --state' "$(said --list --state)" 'member Stable'
 unlike '--list --type' "$(said --list --type consumer)" member
+like '--list --type' "$(said --list --type consumer)" young
 like '--describe' "$(said --describe --group member)" \
 	$'member tool 0 100 100 0 kcat-[^ ]* /127.0.0.1 kcat\nmember tool 1 50 50 0 kcat'
 like '--members --verbose' "$(said --members --verbose)" \
 	'member kcat-[^ ]* /127.0.0.1 kcat 2 .*tool:0,1|member kcat-[^ ]* /127.0.0.1 kcat 2 .*tool\(0,1\)'
 like '--describe --state' "$(said --group member --state)" "member $broker \(1\) range Stable 1"
-like '--all-groups' "$(said --all-groups)" 'console tool'
+like '--all-groups' "$(said --all-groups)" 'young tool'
 like '--delete' "$(said --delete --group member)" 'GroupNotEmptyException'
 like '--reset-offsets with a member' "$(said --to-earliest --dry-run)" 'inactive'
 like 'kafka-groups' "$(said kafka-groups --list)$(said --list)" member
@@ -83,7 +88,7 @@ run <<-E
 	--delete-offsets --group member --topic tool:0
 	--describe --group member --offsets
 	--delete --group member
-	--delete --group console
+	--delete --group console --group young
 	--list --state
 	--describe --group nobody
 E
@@ -103,7 +108,7 @@ like '--delete-offsets' "$(said --topic tool:0)" 'tool 0 Successful'
 like 'of a group without members' "$(said --group member --offsets)" 'member tool 1 33 50 17 - - -'
 unlike 'one is left' "$(said --group member --offsets)" 'tool 0'
 like '--delete' "$(said --delete --group member)" 'successful'
-unlike 'no group is left' "$(said --list --state)" 'member|console'
+unlike 'no group is left' "$(said --list --state)" 'member|console|young'
 like 'no such group' "$(said --group nobody)" 'not exist|not found'
 
 kafka_tool kafka-verifiable-consumer "${b[@]}" --topic tool --group-id verify --max-messages 160 \

@@ -23,7 +23,7 @@ in_background zookeeper java -Xmx64M -cp /usr/share/java/zookeeper.jar \
 serves() {
 	{ exec {line}<>"/dev/tcp/127.0.0.1/$zookeeper"; } 2>/dev/null || return
 	echo srvr >&"$line"
-	grep -q Mode <&"$line"
+	timeout 2 grep -q Mode <&"$line"
 	local serving=$?
 	exec {line}>&-
 	return $serving
@@ -68,7 +68,7 @@ topic make -p 1 orders
 group reset -x -t orders first earliest >/dev/null # makes __consumer_offsets, which Burrow wants
 in_background burrow /usr/bin/Burrow -config-dir "$tmp/burrow"
 ok 'Burrow' until_ok 60 eval '! port_is_free $http'
-ask() { curl -sf "http://127.0.0.1:$http/v3/kafka/ours/$1"; }
+ask() { curl -sfm 5 "http://127.0.0.1:$http/v3/kafka/ours/$1"; }
 ok 'it follows __consumer_offsets' until_ok 30 grep -q 'starting consumers' "$tmp/burrow/log"
 
 committing() { # some commits, each a step further

@@ -593,8 +593,10 @@ static void finish(void)
 	if (is_ending)
 		return;
 	is_ending = true;
-	if (!opt.at_most_once)
+	if (!opt.at_most_once) {
 		out_cut();
+		commit();
+	}
 	while (out_ready() && !out_broken && net_now() < until) {
 		struct pollfd p = { .fd = 1, .events = POLLOUT };
 		poll(&p, 1, (int)(until - net_now()));
@@ -604,6 +606,9 @@ static void finish(void)
 		return;
 	if (!opt.at_most_once)
 		commit();
+	if (has_commits())
+		strerr_warn("logget: ", opt.group,
+			    ": the last records could not be committed: they come again");
 	leave();
 }
 
