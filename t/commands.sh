@@ -421,7 +421,7 @@ member_suite() {
 	logget -g slow many > >(head -n 100 >"$tmp/got"; until_ok 60 test -e "$tmp/done") &
 	a=$!
 	ok 'a reader that does not read on' until_ok 30 has_lines 100 "$tmp/got"
-	ok 'keeps its member' members slow 1
+	ok 'keeps its member' members slow 1 || diag "$(group show slow 2>&1)"
 	kill "$a"
 	wait "$a"
 	is 'which ends cleanly when it is told' $? 0
