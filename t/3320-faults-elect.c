@@ -5,7 +5,7 @@
 
 enum { PORT = 20590, PARTITIONS_MANY = 10000 };
 
-static int most = 3, topics, tried, fired_n;
+static int most = 2, topics, tried, fired_n;
 static bool acked[20000];
 
 static void fault(const char *text, const char *while_file)

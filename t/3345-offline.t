@@ -13,7 +13,7 @@ from load import LabNode, until  # noqa: E402
 from port import batch, produce_request  # noqa: E402
 from raw import Tap  # noqa: E402
 
-tmp = os.path.abspath('build/tmp/3350-offline.%d' % os.getpid())
+tmp = os.path.abspath('build/tmp/3345-offline.%d' % os.getpid())
 os.makedirs(tmp)
 t = Tap()
 STORAGE_ERROR, bad = 56, tmp + '/bad'
