@@ -43,6 +43,21 @@ plants() {
 		wrong-generation-syncs|@classic_sync.c|s/if (in->generation_id != c->generation)/if (0)/|4000
 		heartbeat-silent|@classic_sync.c|s/return c->state == CLASSIC_PREP.*/return WIRE_NONE;/|4000
 		joined-count|@classic_answer.c|s/classic_of(g)->joining_n -= m->joining;/;/|4000
+		had-by-another|@consumer_reconcile.c|s/if (consumer_owned(c, p) .*/if (0) {/|4010
+		not-given-back|@consumer_reconcile.c|s/if (gone.n > 0 .*/if (0) {/|4010
+		silence-gives-back|@consumer_reconcile.c|s/return !owned ../return owned \&\&/|1820
+		any-epoch|@consumer_heartbeat.c|s/if (epoch == 0 .. epoch == m->epoch)/if (1)/|1820
+		lost-answer-fences|@consumer_heartbeat.c|s/ == m->previous_epoch/ < 0/|1820
+		no-session|@consumer_heartbeat.c|/consumer_session_start(b->gs/d|1820
+		no-rebalance-timer|@consumer_reconcile.c|s/consumer_rebalance_timer(gs, s, m);/;/|1830
+		too-many-targets|@consumer_target.c|s/ .. too_soon(s, c)//|1820
+		loaded-for-ever|@consumer_kind.c|/consumer_session_start(gs, s, m);/d|4010
+		never-classic-again|@migrate.c|s/(size_t)classic == stay/0/|1820
+		text-without-length|@consumer_hash.c|/add32(h, text.n);/d|1830
+		stale-commits|@consumer_kind.c|s/claim->generation < p->epoch/0/|1830
+		target-not-recorded|@consumer_target.c|/consumer_record_target(b->s/d|1820
+		new-topics-unseen|@consumer_regex.c|s/ \&\& !c->new_topics//|1830
+		wrong-share|@assign_uniform.c|s/room = u->share + (u->larger > 0)/room = u->share/|1810
 	P
 }
 names() { plants | sed 's/^[[:blank:]]*//'; }
@@ -60,8 +75,10 @@ names | while IFS='|' read -r name file edit number; do
 	fi
 	case $number in
 	3100) targets=build/t/3100-power-loss.t test=$targets ;;
-	1800) targets=build/t/1800-groups-classic.t test=$targets ;;
-	4000) targets=build/t/4000-groups.t test=$targets ;;
+	18* | 4*)
+		targets=$(echo t/"$number"*.c)
+		targets=build/${targets%.c}.t test=$targets
+		;;
 	*) targets='all build/crash/step build/crash/drive build/crash/shim-fault.so' ;;
 	esac
 	[ "${test:-}" = "$targets" ] || test=$(cd t && echo "t/$number"*)
