@@ -827,6 +827,16 @@ static void statics(void)
 	         { "a sync", "a='v'" },
 	         { "b join rebalance=5000 session=30000 p=range:new", "" },
 	         { "a heartbeat", "a=REBALANCE_IN_PROGRESS" });
+	SCENARIO("members without any time to join keep nobody busy",
+	         { "a join instance=one rebalance=1 session=30000", "#0/" },
+	         { "+3000", "a=1/range/a[a:m]" },
+	         { "a sync a:x", "#1/range/a/a:x a='x'" },
+	         { "b join rebalance=1", "b=MEMBER_ID_REQUIRED" },
+	         { "b join rebalance=1", "" },
+	         { "b leave", "b=UNKNOWN_MEMBER_ID b=ok/ok" },
+	         { "+900", "" },
+	         { "a heartbeat", "a=REBALANCE_IN_PROGRESS" },
+	         { "a join", "a=2/range/a[a:m]" });
 	SCENARIO("ids that nobody has", TWO_STATIC,
 	         { "c join instance=one id=nobody", "c=FENCED_INSTANCE_ID(?)" },
 	         { "c join instance=three id=nobody", "c=UNKNOWN_MEMBER_ID(?)" });

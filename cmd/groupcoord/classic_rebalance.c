@@ -79,6 +79,18 @@ static void begin_generation(struct groups *gs, struct step *s, struct group *g)
 
 static void join_over(struct groups *gs, struct step *s, struct group_timer *t);
 
+/* Nobody has come, and static members wait for the end of their sessions. Their rebalance timeout
+ * may be nothing at all, which must not keep this program busy. */
+static void wait_longer(struct groups *gs, struct step *s, struct group *g)
+{
+	enum { LEAST_MS = 1000 };
+	int32_t ms = classic_rebalance_timeout(g);
+	struct classic *c = classic_of(g);
+
+	c->join_end.fn = join_over;
+	groups_timer_set(gs, &c->join_end, s->now_ms + (ms < LEAST_MS ? LEAST_MS : ms));
+}
+
 /* Static members may be away for a session: they stay though they have not come. */
 static void end_join(struct groups *gs, struct step *s, struct group *g)
 {
@@ -91,8 +103,7 @@ static void end_join(struct groups *gs, struct step *s, struct group *g)
 			classic_remove(gs, g, m);
 	}
 	if (!elect(c) && c->first) {
-		c->join_end.fn = join_over;
-		groups_timer_set(gs, &c->join_end, s->now_ms + classic_rebalance_timeout(g));
+		wait_longer(gs, s, g);
 		return;
 	}
 	groups_timer_stop(gs, &c->join_end);
