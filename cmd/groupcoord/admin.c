@@ -73,6 +73,7 @@ static void describe(struct groups *gs, struct step *s, const struct asker *who,
 	if (error != WIRE_GROUP_ID_NOT_FOUND)
 		return;
 	a->group_state = span_of("Dead");
+	a->error_message = SPAN_NULL;
 	if (who->version < NOT_FOUND_SINCE)
 		a->error_code = WIRE_NONE;
 	else if (there)

@@ -99,8 +99,6 @@ static int64_t expires_from(const struct group *g, const struct committed *o)
 static int describe(struct step *s, const struct group *g,
                     struct describe_groups_response_described_group *out)
 {
-	out->group_state = span_of("Dead");
-	out->error_message = step_format(s, "Group %.*s is not a classic group.", g->id.n, g->id.p);
 	return WIRE_GROUP_ID_NOT_FOUND;
 }
 
