@@ -91,7 +91,7 @@ static void load_member(struct group *g, const struct group_metadata_value *v,
 		.client_host = m->client_host,
 		.type = v->protocol_type,
 		.assignment = m->assignment,
-		.rebalance_timeout_ms = m->rebalance_timeout < 0 ? m->session_timeout
+		.rebalance_timeout_ms = m->rebalance_timeout == -1 ? m->session_timeout
 		                                                 : m->rebalance_timeout,
 		.session_timeout_ms = m->session_timeout,
 		.protocols = &one,
