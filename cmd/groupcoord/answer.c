@@ -12,7 +12,7 @@
 #include "groupcoord.h"
 #include "offsets.h"
 
-enum { SEVERAL = -1 };
+enum { SEVERAL = -1, LARGE = 16 << 10 };
 
 static const struct row {
 	int16_t key;
@@ -230,6 +230,8 @@ void answer_call(struct server *s, const struct port_call *c, bool second)
 		answer_unfit(s, &who, in, error);
 		return;
 	}
+	if (c->body.n > LARGE)
+		coord_seal(s->coord, step.partition);
 	step.second = second;
 	s->call = c;
 	row->step(&s->groups, &step, &who, in);

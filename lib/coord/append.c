@@ -262,9 +262,16 @@ int64_t append_late(struct coord_partition *p, int64_t now_ms)
 	return b ? b->since_ms + TIMEOUT_MS : INT64_MAX;
 }
 
-void coord_step_done(struct coord *c, int32_t partition)
+void coord_seal(struct coord *c, int32_t partition)
 {
 	struct coord_batch *b = coord_newest(c, partition);
-	if (b && !b->sent && b->bytes.n > FULL)
+	if (b)
 		b->full = true;
+}
+
+void coord_step_done(struct coord *c, int32_t partition)
+{
+	const struct coord_batch *b = coord_newest(c, partition);
+	if (b && b->bytes.n > FULL)
+		coord_seal(c, partition);
 }

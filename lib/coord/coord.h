@@ -76,6 +76,8 @@ struct coord_batch *coord_add(struct coord *c, int32_t partition, int64_t timest
 struct coord_batch *coord_newest(struct coord *c, int32_t partition);
 /* A batch that has grown large takes no more after the step that filled it. */
 void coord_step_done(struct coord *c, int32_t partition);
+/* The batch at hand takes no more: what may become too large for a batch fails alone. */
+void coord_seal(struct coord *c, int32_t partition);
 /* All that is under way fails with COORD_UNKNOWN, then unload, then it is loaded again. */
 void coord_reload(struct coord *c, int32_t partition);
 /* Records of a settled batch: 1 and *at moves on, 0 at the end. *at = 0 first. */
