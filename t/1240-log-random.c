@@ -180,6 +180,19 @@ static void step_sync(void)
 	log_synced(l, up_to < 0 ? 0 : up_to);
 }
 
+static void step_rest(void)
+{
+	int fds[200];
+	if (log_rest(l) < 0)
+		ok(0, "rest: %s", log_error(l));
+	int n = log_open_files(l);
+	log_reader_rest(reader);
+	if (log_reader_open_files(reader))
+		ok(0, "a reader that rests holds files");
+	if (log_dirty_fds(l, fds, 200) < n)
+		ok(0, "what it holds is rolled and not synced");
+}
+
 static void step_epoch(void)
 {
 	epoch += (int32_t)tap_random(3);
@@ -318,7 +331,8 @@ static const char *step(void)
 	if (r < 65) return step_copy(), "copy";
 	if (r < 72) return step_truncate(), "truncate";
 	if (r < 78) return step_start(), "start";
-	if (r < 86) return step_sync(), "sync";
+	if (r < 84) return step_sync(), "sync";
+	if (r < 86) return step_rest(), "rest";
 	if (r < 90) return step_epoch(), "epoch";
 	if (r < 95) return reopen(true), "clean reopen";
 	return reopen(false), "reopen";

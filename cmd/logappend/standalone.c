@@ -53,8 +53,8 @@ static void sync_rolled(const char *dir)
 		return;
 	layout = log_layout(part);
 	int n = log_dirty_fds(part, fds, 64);
-	for (int i = 0; i < n && i < 64; i++)
-		if (fdatasync(fds[i]) < 0)
+	for (int i = 0; i < n; i++)
+		if (n > 64 || fdatasync(fds[i]) < 0)
 			strerr_diefusys(111, "sync ", dir);
 	log_synced(part, log_end(part));
 }

@@ -76,6 +76,8 @@ void fetch_read(struct log_reader *r, const struct page_slot *s, const struct fe
 		return;
 	if (max_bytes > a->max_bytes)
 		max_bytes = a->max_bytes;
+	if (max_bytes <= 0 && !min_one)
+		return;
 	if (log_reader_find(r, a->offset, f->end, max_bytes < 0 ? 0 : max_bytes, min_one, &f->range))
 		fail(f, reader_error(errno));
 }

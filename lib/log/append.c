@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "log/internal.h"
-#include "log/partmeta.h"
 
 static int refuse(int e)
 {
@@ -74,13 +73,8 @@ static int write_ranges(int fd, struct iovec *v, int n, int64_t at)
 /* Opens what is written to. The first data of a log is the first that needs its directory. */
 static int ready(struct log *l)
 {
-	char path[LOG_PATH];
-	if (!log_active(l)->bytes && l->segments_n == 1 && l->own_dir < 0) {
-		if (log_note_dir(l) < 0)
-			return -1;
-		l->meta_fd = openat(l->dirfd, log_file(l, PARTMETA_FILE, path), O_RDONLY | O_CLOEXEC);
-		if (l->meta_fd < 0 && errno != ENOENT)
-			return log_fail(l, path, -1, "open");
+	if (!log_active(l)->bytes && l->segments_n == 1 && !l->new_entries) {
+		log_note_dir(l);
 		l->above = true;
 	}
 	return log_own_fd(l);

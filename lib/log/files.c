@@ -87,13 +87,10 @@ int log_sync_dir(struct log *l)
 	return r;
 }
 
-int log_note_dir(struct log *l)
+void log_note_dir(struct log *l)
 {
-	if (l->own_dir < 0 && (l->own_dir = openat(l->dirfd, l->name,
-		O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
-		return log_fail(l, l->name, -1, "open");
+	l->new_entries = true;
 	l->own_dir_since = l->end;
-	return 0;
 }
 
 int log_read_small(struct log *l, const char *file, char **p, size_t *n)
@@ -144,7 +141,9 @@ int log_write_epochs_soon(struct log *l)
 		close(fd);
 	buf_free(&b);
 	errno = e;
-	return r < 0 ? -1 : log_note_dir(l);
+	if (r == 0)
+		log_note_dir(l);
+	return r;
 }
 
 int log_own_fd(struct log *l)

@@ -46,9 +46,10 @@ struct log {
 	struct segment *segments;   /* in order; the last is active; never empty once open */
 	int segments_n, segments_cap;
 	struct rolled *rolled;      /* oldest first */
-	/* descriptor of the partition directory while its entries are not on disk; else -1 */
-	int own_dir;
-	int meta_fd;                /* partition.metadata, likewise: who finds records must know whose */
+	bool new_entries;           /* of the partition directory are not on disk */
+	int own_dir;                /* its descriptor, once it was listed; else -1 */
+	/* partition.metadata, likewise while above: who finds records must know whose */
+	int meta_fd;
 	bool above;                 /* the log directory's entry for it is not on disk either */
 	int64_t own_dir_since;      /* log end when that began */
 
@@ -78,7 +79,7 @@ void log_note(struct log *l, const char *path, int64_t position, const char *wha
 int log_write_all(int fd, const void *p, size_t n, int64_t at);
 int log_sync_dir(struct log *l);          /* fsync of the partition directory */
 /* the directory's entries changed: list it among the dirty descriptors */
-int log_note_dir(struct log *l);
+void log_note_dir(struct log *l);
 int log_read_small(struct log *l, const char *file, char **p, size_t *n);  /* the caller frees *p */
 /* atomically and durably */
 int log_write_small(struct log *l, const char *file, const void *p, size_t n);

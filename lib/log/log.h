@@ -121,12 +121,18 @@ enum log_sequence log_check_sequence(const struct log *l, const struct batch *b,
 
 /* Descriptors with unsynced data in the order in which they must be synced (old segments first), at
  * most max. A roll syncs nothing by itself: rolled segments stay listed until log_synced, and
- * so do the directories where files are new. Returns how many there are. */
-int log_dirty_fds(const struct log *l, int *fds, int max);
+ * so do the directories where files are new. Returns how many there are: more than max also where
+ * one that had been closed cannot be opened again, so that the owner syncs the file system. */
+int log_dirty_fds(struct log *l, int *fds, int max);
 /* All data below up_to is on disk: the recovery point moves, but stays one short of a roll at up_to
  * itself, whose indexes that sync did not cover. A sync that was asked for before a truncation says
  * nothing of what was written after it: forget it. */
 void log_synced(struct log *l, int64_t up_to);
+
+/* How many descriptors it holds, and closing those that are opened again when they are needed: for
+ * an owner of more logs than it may have files open. -1: an index cannot be written. */
+int log_open_files(const struct log *l);
+int log_rest(struct log *l);
 
 /* Called now and then, after appends: what a recovery that knows log_opening.written needs to begin
  * near the end of a large segment. Cheap when there is nothing to do. An error costs the recovery

@@ -186,6 +186,8 @@ static int sync_all(struct log *l, int64_t snapped_before)
 				return log_fail(l, l->name, -1, "fsync");
 		if (n <= 64)
 			break;
+		if (!l->rolled)
+			return log_fail(l, l->name, -1, "open");
 		log_synced(l, l->rolled->end + 1);
 	}
 	if ((l->index.fd >= 0 && syncfile(l->index.fd) < 0)

@@ -56,12 +56,19 @@ struct log_reader *log_reader_new(int dirfd, const char *name)
 	return r;
 }
 
-static void close_segment(struct reader_segment *s)
+static void close_one(struct log_reader *r, int *fd)
 {
-	if (s->fd >= 0)
-		close(s->fd);
-	if (s->index_fd >= 0)
-		close(s->index_fd);
+	if (*fd < 0)
+		return;
+	close(*fd);
+	*fd = -1;
+	r->files--;
+}
+
+static void close_segment(struct log_reader *r, struct reader_segment *s)
+{
+	close_one(r, &s->fd);
+	close_one(r, &s->index_fd);
 	free(s->checked);
 	*s = (struct reader_segment){.base = s->base, .fd = -1, .index_fd = -1};
 }
@@ -71,7 +78,7 @@ void log_reader_free(struct log_reader *r)
 	if (!r)
 		return;
 	for (int i = 0; i < r->n; i++)
-		close_segment(r->v + i);
+		close_segment(r, r->v + i);
 	epochs_free(&r->epochs);
 	free(r->v);
 	free(r->buf);
@@ -79,6 +86,19 @@ void log_reader_free(struct log_reader *r)
 	free(r->note);
 	free(r->name);
 	free(r);
+}
+
+int log_reader_open_files(const struct log_reader *r)
+{
+	return r->files;
+}
+
+void log_reader_rest(struct log_reader *r)
+{
+	for (int i = 0; r->files && i < r->n; i++) {
+		close_one(r, &r->v[i].fd);
+		close_one(r, &r->v[i].index_fd);
+	}
 }
 
 /* --- the list of segments --------------------------------------------------------------------- */
@@ -104,18 +124,16 @@ static bool same_file(const struct log_reader *r, const struct reader_segment *s
 static void take_over(struct log_reader *r, struct reader_segment *s, int *old)
 {
 	while (*old < r->n && r->v[*old].base < s->base)
-		close_segment(r->v + (*old)++);
+		close_segment(r, r->v + (*old)++);
 	if (*old < r->n && r->v[*old].base == s->base) {
 		if (same_file(r, r->v + *old))
 			*s = r->v[*old];
 		else
-			close_segment(r->v + *old);
+			close_segment(r, r->v + *old);
 		++*old;
 	}
 	/* an index is opened anew: its segment may have been cleaned, or cut and grown again */
-	if (s->index_fd >= 0)
-		close(s->index_fd);
-	s->index_fd = -1;
+	close_one(r, &s->index_fd);
 	forget_hints(s);
 }
 
@@ -149,7 +167,7 @@ int reader_list(struct log_reader *r)
 			take_over(r, v + k++, &old);
 		}
 	while (old < r->n)
-		close_segment(r->v + old++);
+		close_segment(r, r->v + old++);
 	forget_checked(v, k);
 	free(e);
 	free(r->v);
@@ -185,10 +203,17 @@ int reader_open(struct log_reader *r, int64_t base, const char *suffix)
 	return fd < 0 && errno != ENOENT ? reader_fail(r, base, suffix, 0, "open") : fd;
 }
 
+static int open_once(struct log_reader *r, struct reader_segment *s, int *fd, const char *suffix)
+{
+	if (*fd < 0 && (*fd = reader_open(r, s->base, suffix)) >= 0)
+		r->files++;
+	return *fd;
+}
+
 int reader_fd(struct log_reader *r, struct reader_segment *s, int64_t *bytes)
 {
 	struct stat st;
-	if (s->fd < 0 && (s->fd = reader_open(r, s->base, ".log")) < 0)
+	if (open_once(r, s, &s->fd, ".log") < 0)
 		return -1;
 	if (fstat(s->fd, &st) < 0)
 		return reader_fail(r, s->base, ".log", 0, "stat");
@@ -209,9 +234,7 @@ static bool header_at(int fd, int64_t position, int64_t bytes, struct batch *b)
 static int index_fd(struct log_reader *r, struct reader_segment *s, int64_t *bytes)
 {
 	struct stat st;
-	if (s->index_fd < 0)
-		s->index_fd = reader_open(r, s->base, ".index");
-	if (s->index_fd < 0 || fstat(s->index_fd, &st) < 0)
+	if (open_once(r, s, &s->index_fd, ".index") < 0 || fstat(s->index_fd, &st) < 0)
 		return -1;
 	*bytes = st.st_size;
 	return s->index_fd;

@@ -21,6 +21,10 @@ void log_reader_free(struct log_reader *r);
 /* To be called when the page's layout counter differs from the last time: the list of segments is
  * read anew, descriptors of files that are gone are closed. ENOENT: the directory is gone. */
 int log_reader_layout(struct log_reader *r, uint32_t layout);
+/* How many descriptors it holds, and closing them: those of ranges that were given too. They are
+ * opened again when they are needed. */
+int log_reader_open_files(const struct log_reader *r);
+void log_reader_rest(struct log_reader *r);
 const char *log_reader_error(const struct log_reader *r);
 /* What was found wrong in an index and did no harm, said once; NULL nothing. The caller frees it.
  */

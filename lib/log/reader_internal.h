@@ -33,6 +33,7 @@ struct log_reader {
 	char *error, *note;
 	struct reader_segment *v;   /* in order */
 	int n, cap;
+	int files;              /* open ones */
 	bool listed;
 	int64_t trusted;            /* batches from this offset on need no check */
 	struct epochs epochs;       /* cache of leader-epoch-checkpoint, valid for this inode and time */

@@ -235,11 +235,12 @@ int log_roll(struct log *l, int64_t base, int64_t now_ms)
 	if (!r)
 		return -1;
 	l->producers.end = base;
-	if (log_trim_indexes(l) < 0 || snapshot_write(l, false) < 0 || log_note_dir(l) < 0 ||
-	    log_segment_create(l, base, now_ms) < 0) {
+	if (log_trim_indexes(l) < 0 || snapshot_write(l, false) < 0
+	    || log_segment_create(l, base, now_ms) < 0) {
 		free(r);
 		return -1;
 	}
+	log_note_dir(l);
 	*r = (struct rolled){.end = base, .fd = {l->fd, l->index.fd, l->time.fd, l->txn_fd}};
 	struct rolled **last = &l->rolled;
 	while (*last)

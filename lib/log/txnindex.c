@@ -50,8 +50,8 @@ int txnindex_append(struct log *l, const struct completed_txn *t, int64_t stable
 		errno = saved;
 		return -1;
 	}
-	if (!l->txn_bytes && log_note_dir(l) < 0)
-		return -1;
+	if (!l->txn_bytes)
+		log_note_dir(l);
 	l->txn_bytes += TXNINDEX_ENTRY;
 	return 0;
 }
