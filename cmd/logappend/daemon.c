@@ -7,7 +7,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -297,19 +296,9 @@ static void catch_signals(void)
 		strerr_diefusys(111, "watch signals");
 }
 
-/* Each partition that is written to keeps its files open. */
-static void raise_limit(void)
-{
-	struct rlimit r;
-	if (getrlimit(RLIMIT_NOFILE, &r) < 0)
-		return;
-	r.rlim_cur = r.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &r);
-}
-
 int daemon_run(void)
 {
-	raise_limit();
+	files_start();
 	ready_wanted = fcntl(READY_FD, F_GETFD) >= 0;
 	if (meta_node_read(&node.me, "log") < 0) {
 		if (errno != EINVAL)

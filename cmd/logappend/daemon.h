@@ -49,6 +49,8 @@ struct partition {
 	struct log_reader *reader;      /* for replicas' fetches; NULL until one comes */
 	uint32_t reader_layout;
 	bool reader_known;
+	struct partition *older, *newer;    /* by last use, those that may hold files */
+	int files;                      /* as counted last */
 	int64_t opened_end;             /* of the log when it was opened */
 };
 
@@ -102,6 +104,12 @@ void partition_make_later(struct partition *p);         /* it has no directory y
 void partition_make(struct partition *p);               /* now */
 void partition_make_never(struct partition *p);
 void partitions_make_some(void);                        /* end of turn */
+
+/* --- files.c: how many files partitions hold --- */
+void files_start(void);                                 /* takes all that the system gives */
+void files_note(struct partition *p);                   /* it may have opened some */
+void files_forget(struct partition *p);                 /* it closed all */
+int files_most_ranges(void);                            /* of one fetch of a replica */
 
 /* --- metadata.c, strays.c, removal.c, configs.c --- */
 void metadata_start(void);

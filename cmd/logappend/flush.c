@@ -190,4 +190,7 @@ void flush_turn(void)
 	}
 	if (promises_n || n)
 		send_ticket(fds, n <= LOGSYNC_FDS ? (uint32_t)n : 0);
+	/* those whose files were asked for, which may have been opened for that */
+	for (size_t i = 0; i < promises_n && i <= LOGSYNC_FDS; i++)
+		files_note(promises[i].p);
 }

@@ -54,6 +54,7 @@ static struct partition *new_partition(const struct meta_topic *t, int32_t index
 
 static void free_partition(struct partition *p)
 {
+	files_forget(p);
 	if (p->reader)
 		log_reader_free(p->reader);
 	replica_free(&p->step);
@@ -113,6 +114,7 @@ static void open_now(struct partition *p, const struct page_slot *before)
 	while (!p->log && make_room());
 	if (p->log) {
 		p->opened_end = log_end(p->log);
+		files_note(p);
 		if (*log_notes(p->log))
 			say(log_notes(p->log), NULL, NULL);
 		settle_offsets(p, before);
@@ -217,6 +219,7 @@ void partition_written(struct partition *p)
 	 * again. */
 	if (!node.flush_os || p->layout != p->layout_base + log_layout(p->log))
 		flush_dirty(p);
+	files_note(p);
 	partition_touch(p);
 }
 
@@ -291,6 +294,7 @@ void partition_offline(struct partition *p, const char *why)
 	say(p->name, ": offline: ", why);
 	flush_forget(p);
 	fail_parked(p, WIRE_KAFKA_STORAGE_ERROR);
+	files_forget(p);
 	log_close(p->log);
 	p->log = NULL;
 	partition_touch(p);

@@ -15,6 +15,7 @@ typedef struct fetch_request_fetch_partition ask;
 typedef struct fetch_response_partition_data answer;
 
 struct range {
+	struct partition *p;
 	uint32_t slot, layout;
 	struct log_range at;
 };
@@ -73,7 +74,7 @@ static void found(struct partition *p, const struct fetch_found *f, answer *a)
 		return;
 	a->records = (struct span){NULL, (int32_t)f->range.bytes};
 	now.bytes_left -= f->range.bytes;
-	now.ranges[now.ranges_n++] = (struct range){p->slot, p->layout, f->range};
+	now.ranges[now.ranges_n++] = (struct range){p, p->slot, p->layout, f->range};
 }
 
 /* Partition.fetchRecords of a follower: it must be a replica of this epoch's leader. */
@@ -98,7 +99,7 @@ static void one(struct partition *p, const ask *in, answer *a)
 	}
 	/* A replica reads what is not committed yet: to the log end. */
 	s.high_watermark = s.last_stable = s.log_end;
-	bool room = now.ranges_n < PIECES / 2;
+	bool room = now.ranges_n < PIECES / 2 && now.ranges_n < files_most_ranges();
 	fetch_read(p->reader, &s, &want, room ? now.bytes_left : 0, room && !now.ranges_n, &f);
 	if (f.error) {
 		failed(a, f.error);
@@ -186,5 +187,7 @@ void replica_fetch(const struct port_call *c, const struct wire_request *r)
 		port_answer(node.loop, q->from, PORT_CLOSE, 0, NULL, 0);
 	else
 		send(q, &gaps);
+	for (int i = 0; i < now.ranges_n; i++)
+		files_note(now.ranges[i].p);
 	request_drop(q);
 }

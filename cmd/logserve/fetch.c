@@ -107,14 +107,16 @@ bool fetch_try(struct fetch *f, bool now)
 	struct server *s = f->server;
 	int n = (int)f->set->parts.n, i = 0, ranges = 0;
 	int64_t left = f->max_bytes, bytes = 0;
+	int ranges_max = s->files_max / 8 < RANGES_MAX ? s->files_max / 8 : RANGES_MAX;
 	struct result *v = arena_get(&s->arena, (size_t)(n + 1) * sizeof *v);
+	s->user++;
 	if (!v) {
 		request_close(&f->request);
 		return true;
 	}
 	for (struct fetch_part *p = f->set->first; p; p = p->next, i++) {
 		v[i].part = p;
-		read_part(f, &v[i], ranges < RANGES_MAX ? left : 0, !ranges);
+		read_part(f, &v[i], ranges < ranges_max ? left : 0, !ranges);
 		int64_t got = v[i].found.range.bytes;
 		ranges += got > 0;
 		bytes += got;

@@ -59,6 +59,7 @@ static int resolve(struct listing *l, struct span topic, int32_t partition, stru
 	struct meta_topic *t = meta_topic_named(meta_follow_image(l->server->follow), topic);
 	if (!t || !meta_partition(t, partition))
 		return WIRE_UNKNOWN_TOPIC_OR_PARTITION;
+	l->server->user++;
 	int error = partition_find(l->server, topic, partition, &t->id, p, slot);
 	return error == WIRE_INCONSISTENT_TOPIC_ID ? WIRE_NOT_LEADER_OR_FOLLOWER : error;
 }

@@ -5,7 +5,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <skalibs/selfpipe.h>
@@ -113,19 +112,9 @@ static void catch_signals(struct server *s)
 static const struct meta_follow_ops follow_ops = {.caught_up = on_caught_up, .broken = on_broken};
 static const struct port_peer_ops owner_ops = {.up = on_owner_up, .message = on_owner_message};
 
-/* Each partition that is read keeps its files open. */
-static void raise_limit(void)
-{
-	struct rlimit r;
-	if (getrlimit(RLIMIT_NOFILE, &r))
-		return;
-	r.rlim_cur = r.rlim_max;
-	setrlimit(RLIMIT_NOFILE, &r);
-}
-
 static void start(struct server *s)
 {
-	raise_limit();
+	files_start(s);
 	s->dirfd = open("log", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->dirfd < 0)
 		strerr_diefu1sys(111, "open log");

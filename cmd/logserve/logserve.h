@@ -33,6 +33,9 @@ struct partition {                   /* what stands in a slot of the page */
 	uint32_t layout;             /* that the reader knows */
 	struct segment *segments;    /* files whose descriptors were handed out */
 	struct sleeper *sleepers;
+	struct partition *older, *newer; /* by last use, those that may hold files */
+	int files;                   /* as counted last */
+	uint64_t used_by;
 };
 struct server {
 	struct port_loop *loop;
@@ -48,6 +51,9 @@ struct server {
 	struct partition **slots;    /* by slot; NULL where none */
 	uint32_t slots_n;
 	uint32_t generation;         /* last one given to a segment's file */
+	struct partition *oldest, *newest;
+	int files, files_max;        /* that readers hold */
+	uint64_t user;               /* who holds ranges now: moved on, nobody does */
 	struct fetch_sessions *sessions;
 	struct map waiting;          /* Fetch requests that sleep, by who asked */
 	struct fetch *woken;         /* list: to be looked at when the turn ends */
@@ -87,6 +93,11 @@ int partition_find(struct server *s, struct span topic, int32_t partition, const
                    struct partition **p, struct page_slot *slot);
 struct partition **partitions_sorted(struct server *s, struct arena *a, int *n);  /* by name */
 void partitions_sweep(struct server *s);  /* closes, here and elsewhere, files that are gone */
+
+/* files.c: how many files readers hold */
+void files_start(struct server *s);
+void files_use(struct server *s, struct partition *p);     /* before it is read */
+void files_forget(struct server *s, struct partition *p);
 
 /* segment.c: descriptors handed to callers, once a caller and file */
 struct segment;

@@ -12,6 +12,7 @@ static void drop(struct server *s, struct partition *p)
 	map_del(&s->names, p->entry.name, strlen(p->entry.name));
 	sleep_drop(s, p);
 	segments_forget(s, p);
+	files_forget(s, p);
 	log_reader_free(p->reader);
 	s->slots[p->slot] = 0;
 	free(p);
@@ -126,6 +127,7 @@ int partition_find(struct server *s, struct span topic, int32_t partition, const
 		return WIRE_NOT_LEADER_OR_FOLLOWER;
 	if (id && !uuid_same(id, &(*p)->entry.topic_id))
 		return WIRE_INCONSISTENT_TOPIC_ID;
+	files_use(s, *p);
 	if (slot->role != PAGE_OFFLINE && know_layout(s, *p, slot))
 		return errno == ENOENT ? WIRE_NOT_LEADER_OR_FOLLOWER : WIRE_KAFKA_STORAGE_ERROR;
 	return WIRE_NONE;
