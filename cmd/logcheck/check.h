@@ -16,6 +16,7 @@ struct check {                  /* of one partition directory */
 	int32_t odd_epoch;      /* of the batch before, when it was not that of the file */
 	bool epochs_known;
 	int64_t start, end;     /* found by walking the segments */
+	int64_t deleted;        /* DeleteRecords has removed what is below; -1 nothing */
 	int64_t last_base;      /* of the last segment; -1: there is none */
 	bool closed;            /* in order: a clean-shutdown marker is above it */
 	struct producers producers;     /* up to end */

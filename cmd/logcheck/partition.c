@@ -101,7 +101,7 @@ static void check_closed(const struct check *c)
 		damage(c->path, ".", -1, "closed at %lld, as its last snapshot says, the log ends at %lld",
 		       (long long)newest, (long long)c->end);
 	if (c->closed && c->epochs.n && c->epochs.v[0].start > c->start &&
-	    c->epochs.v[0].start > log_start(c))
+	    c->epochs.v[0].start > c->deleted)
 		damage(c->path, EPOCHS_FILE, -1, "its first epoch begins at %lld, the log before",
 		       (long long)c->epochs.v[0].start);
 }
@@ -144,6 +144,7 @@ int check_partition(const char *path, int64_t *start, int64_t *end)
 			  .closed = access(marker, F_OK) == 0 && !is_metadata(path)};
 	if (log_list(AT_FDCWD, path, &c.v, &c.n) < 0)
 		die_file(path, ".");
+	c.deleted = log_start(&c);
 	check_names(&c);
 	check_partmeta(&c);
 	load_epochs(&c);
