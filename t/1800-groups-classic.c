@@ -674,7 +674,7 @@ static void syncing(void)
 	         { "b heartbeat", "b=REBALANCE_IN_PROGRESS" },
 	         { "a join", "" }, { "b join", "a=3/range/a[a:m,b:m] b=3/range/a" },
 	         { "a sync a:x,b:y", "#3/range/a/a:x,b:y a='x'" }, { "b sync", "b='y'" });
-	SCENARIO("a static member that no record holds", TWO_STATIC, { "set record 380", "" },
+	SCENARIO("a static member that no record holds", TWO_STATIC, { "set record 340", "" },
 	         { "b forgets x", "" },
 	         { "b join p=range:0123456789012345678901234567890123456789012345678901234567890123",
 	           "" },

@@ -29,17 +29,18 @@ static struct span not_null(struct span text)
 	return text.n < 0 ? span_of("") : text;
 }
 
-enum { FIXED = 64 };            /* more than the lengths and numbers of a member, or of the rest */
+/* Lengths and numbers of a member, and, with some room, of the rest. */
+enum { MEMBER_FIXED = 24, GROUP_FIXED = 64 };
 
 bool classic_fits(const struct step *s, const struct group *g)
 {
 	const struct classic *c = classic_of(g);
-	int64_t n = FIXED + g->id.n + c->type.n + c->protocol.n;
+	int64_t n = GROUP_FIXED + g->id.n + c->type.n + c->protocol.n;
 
 	for (const struct classic_member *m = c->first; m; m = m->next)
-		n += FIXED + m->id.n + m->instance.n + m->client_id.n + m->client_host.n
+		n += MEMBER_FIXED + m->id.n + m->instance.n + m->client_id.n + m->client_host.n
 		     + classic_metadata(m, c->protocol).n + m->assignment.n;
-	return n <= s->settings->record_max;
+	return n + (c->leader ? c->leader->id.n : 0) <= s->settings->record_max;
 }
 
 void classic_record(struct step *s, const struct group *g)
