@@ -37,6 +37,9 @@ seq 300 | kcat -q -P -b "$b" -t orders -X acks=all
 ok 'a group with members' members billing 120
 ok 'a consumer that commits' commit simple 0 7 2 9
 ok 'and again' commit simple 0 8
+ok 'kafka-consumer-groups sets an offset' eval 'kafka_tool kafka-consumer-groups \
+	--bootstrap-server "$b" --group assigned --topic orders:0 --reset-offsets --to-offset 10 \
+	--execute >"$tmp/assigned" 2>&1'
 ok 'a group of the consumer protocol' eval 'kafka_tool kafka-console-consumer \
 	--bootstrap-server "$b" --topic orders --from-beginning --group modern --max-messages 300 \
 	--consumer-property group.protocol=consumer >"$tmp/modern" 2>&1'
@@ -47,7 +50,7 @@ like 'the offsets formatter reads them' "$(grep '"simple"' "$tmp/formatted")" \
 	'"partition":0.*"offset":8'
 seen >"$tmp/seen"
 like 'kafka-consumer-groups sees them' "$(cat "$tmp/seen")" \
-	'modern 0 [0-9]+ [0-9]+ 0.*simple 0 8 [0-9]+ [0-9]+'
+	'assigned 0 10 .*modern 0 [0-9]+ [0-9]+ 0.*simple 0 8 [0-9]+ [0-9]+'
 ok 'it stops' lab_down
 decoded "$tmp/lab/1/log" >"$tmp/decoded"
 like 'kafka-dump-log decodes offsets' "$(cat "$tmp/decoded")" \
