@@ -20,6 +20,10 @@ ok 'kafka-configs --alter' kafka_tool kafka-configs "${b[@]}" --alter --entity-t
 	--entity-name tools --add-config segment.bytes=1048576,cleanup.policy=[compact,delete]
 like 'kafka-configs --describe' "$(kafka_tool kafka-configs "${b[@]}" --describe \
 	--entity-type topics --entity-name tools)" 'cleanup.policy=compact,delete.*segment.bytes=1048576'
+ok 'kafka-configs of a group' kafka_tool kafka-configs "${b[@]}" --alter --entity-type groups \
+	--entity-name g --add-config consumer.heartbeat.interval.ms=6000
+like 'which has it' "$(kafka_tool kafka-configs "${b[@]}" --describe --entity-type groups \
+	--entity-name g)" 'DYNAMIC_GROUP_CONFIG:consumer.heartbeat.interval.ms=6000'
 ok 'kafka-configs --delete-config' kafka_tool kafka-configs "${b[@]}" --alter \
 	--entity-type topics --entity-name tools --delete-config cleanup.policy,segment.bytes
 like 'kafka-configs of the broker' "$(kafka_tool kafka-configs "${b[@]}" --describe --all \
@@ -41,7 +45,9 @@ like 'kafka-log-dirs' "$(kafka_tool kafka-log-dirs "${b[@]}" --describe --topic-
 	'"partition":"lines-0","size":[1-9]'
 like 'kafka-metadata-quorum' "$(kafka_tool kafka-metadata-quorum "${b[@]}" describe --status)" \
 	'LeaderId: +1'
-like 'kafka-features' "$(kafka_tool kafka-features "${b[@]}" describe)" 'metadata.version'
+features=$(kafka_tool kafka-features "${b[@]}" describe)
+like 'kafka-features' "$features" 'metadata.version'
+like 'and group.version' "$features" 'group.version.*FinalizedVersionLevel: 1'
 like 'kafka-broker-api-versions' "$(kafka_tool kafka-broker-api-versions "${b[@]}")" \
 	'Produce\(0\): 0 to 1[23]'
 like 'kafka-cluster cluster-id' "$(kafka_tool kafka-cluster cluster-id "${b[@]}")" \
