@@ -94,12 +94,13 @@ static struct fault request_fault(struct beat *b)
 	return f;
 }
 
-static struct fault regex_fault(struct beat *b)
+/* One that the group has is known to be good. */
+static struct fault regex_fault(struct beat *b, const struct group *g)
 {
 	char why[256];
 	struct regex *re;
 	struct span text = b->in->subscribed_topic_regex;
-	if (text.n <= 0)
+	if (text.n <= 0 || (consumer_is(g) && consumer_regex_of(consumer_of(g), text)))
 		return none;
 	re = regex_new(text.p, (size_t)text.n, why, sizeof why);
 	if (!re)
@@ -227,7 +228,7 @@ static struct fault fault_of(struct beat *b, const struct group *g)
 	} else {
 		f = full_fault(b, 0, false);
 	}
-	return f.error ? f : regex_fault(b);
+	return f.error ? f : regex_fault(b, g);
 }
 
 static struct consumer *group_of(struct beat *b, struct group *g)
