@@ -94,11 +94,13 @@ static void give(struct member *m, int32_t p)
 	m->has[p] = true;
 }
 
+/* Each has its share: at first one may have all, and must give it up. */
 static bool all_assigned(void)
 {
-	int n = 0;
+	int n = 0, share = partitions / (members_n - is_dead_row);
 	for (int i = is_dead_row; i < members_n; i++) {
-		if (!members[i].joined || members[i].waits > young)
+		if (!members[i].joined || members[i].has_n < share ||
+		    (!young && members[i].waits))
 			return false;
 		n += members[i].has_n;
 	}
