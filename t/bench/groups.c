@@ -57,6 +57,25 @@ static void fail_kafka(const char *what, int code)
 	exit(1);
 }
 
+/* A coordinator that was just made may not have loaded its partition yet. */
+static bool has_loaded(int32_t node, const char *name)
+{
+	struct offset_fetch_request q;
+	struct offset_fetch_response r;
+	struct offset_fetch_request_offset_fetch_request_group one;
+	wire_init(&wire_offset_fetch_request, &q);
+	wire_init(&wire_offset_fetch_request_offset_fetch_request_group, &one);
+	one.group_id = span_of(name);
+	one.topics_n = -1;
+	q.groups = &one;
+	q.groups_n = 1;
+	if (!net_node(net, node) &&
+	    net_topic_ask(net, topic, false, &about, net_now() + LONG_MS) < 0)
+		return false;
+	return net_call(net, node, OFFSET_FETCH, -1, &q, &mem, &r, net_now() + LONG_MS) == 0 &&
+	       r.groups_n == 1 && !r.groups[0].error_code;
+}
+
 static int32_t coordinator(const char *name)
 {
 	struct find_coordinator_request q;
@@ -68,13 +87,13 @@ static int32_t coordinator(const char *name)
 	q.coordinator_keys_n = 1;
 	for (int attempt = 1; net_now() < until; attempt++) {
 		arena_reset(&mem);
-		if (net_call(net, NET_ANY, FIND_COORDINATOR, -1, &q, &mem, &r, until) < 0)
-			fail("FindCoordinator");
-		if (r.coordinators_n == 1 && !r.coordinators[0].error_code)
+		if (net_call(net, NET_ANY, FIND_COORDINATOR, -1, &q, &mem, &r, until) == 0 &&
+		    r.coordinators_n == 1 && !r.coordinators[0].error_code &&
+		    has_loaded(r.coordinators[0].node_id, name))
 			return r.coordinators[0].node_id;
 		net_pause(net, attempt, until);
 	}
-	fail_kafka("FindCoordinator", r.coordinators[0].error_code);
+	fail("no coordinator");
 	return -1;
 }
 
