@@ -1,6 +1,7 @@
 # make         builds everything under build/   make lab   leaves a node running, with records in it
 # make check   runs the tests under t/          make install PREFIX=/usr/local
 #
+# make plant builds it with one bug after the other and shows which test finds it; see t/planted.sh.
 # make bench measures it beside Apache Kafka: PAIRS=n, ROWS='row...'; see man/odradek-bench.7.
 # They install the Debian packages they lack (as root). make check T='t/5*.t' runs some tests only.
 # make check-fresh proves make lab and make check on a bare Debian 12 tree: t/fresh.sh, minutes.
@@ -9,7 +10,7 @@ MAKEFLAGS += -j2
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: all tests check check-fresh lab bench install clean
+.PHONY: all tests check check-fresh plant lab bench install clean
 
 B = build
 PREFIX = /usr/local
@@ -132,6 +133,8 @@ check: tests $(ODRADEK_KAFKA)/ready | $B/need/lab $B/need/check
 	@LC_ALL=C.UTF-8 prove -j2 --exec 'timeout -k 9 600' $(or $(T),$(TESTS) $(wildcard t/[0-9]*.t))
 check-fresh:
 	t/fresh.sh
+plant: tests
+	@t/planted.sh $(PLANT)
 lab: all | $B/need/lab
 	@t/first.sh
 

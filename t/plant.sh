@@ -5,22 +5,7 @@
 source t/lib.sh
 plants() {
 	cat <<-'P'
-		ack-before-sync|t/crash/script.h|s/if (fdatasync(fds\[i\]) < 0)/if (0)/|3100
-		no-directory-sync|lib/log/sync.c|/list(l->own_dir, fds, max, &n);/d|3100
-		no-directory-above|lib/log/append.c|s/l->above = true/l->above = false/|3100
-		rename-not-synced|lib/base/atomicfile.c|s/return syncfile(dirfd);/return 0;/|3100
-		file-not-synced|lib/base/atomicfile.c|s/ .. (sync .. sync(fd) < 0)//|3100
-		rolled-not-synced|lib/log/sync.c|s/for (int i = 0; i < 4; i++)$/for (int i = 1; i < 4; i++)/|3100
-		past-the-bad-batch|lib/log/recover.c|s/(r = scan_crc(&sc, &b)) <= 0 .. //|3100
-		holes-stay|lib/log/load.c|s/&& l->end < base;/\&\& 0;/|3100
-		cut-before-drop|lib/log/truncate.c|s/return dropped ? log_sync_dir(l) : 0;/return 0;/|3100
-		truncate-not-synced|lib/log/truncate.c|s/if (syncfile(l->fd) < 0)/if (0)/|3100
-		duplicate-window-lost|lib/log/recover.c|s/producers_apply(&l->prod.*;/done.is = false;/|3100
-		epochs-stay|lib/log/load.c|s/epochs_cut_end(&l->epochs, l->end);//|3100
-		retried-sync|lib/base/syncfile.c|s/failed = true;/fsync(fd); return 0;/|3210
-		error-swallowed|lib/log/append.c|s/return cut_back(l, "write");/cut_back(l, "write");/|3200
 		sequence-in-a-run|cmd/logappend/append.c|s/if (was && !goes_on(was, .*))/if (0)/|5200
-		temporary-name|lib/base/atomicfile.c|s/"%s.tmp", name/"%s", name/|3000
 		same-generation|@classic_rebalance.c|s/c->generation++;/;/|4000
 		commit-not-fenced|@classic.c|s/if (by->generation != c->generation)/if (0)/|4000
 		commit-while-assigning|@classic.c|s/c->state == CLASSIC_COMPLETING)/0)/|1800
@@ -74,7 +59,6 @@ names | while IFS='|' read -r name file edit number; do
 		continue
 	fi
 	case $number in
-	3100) targets=build/t/3100-power-loss.t test=$targets ;;
 	18* | 4*)
 		targets=$(echo t/"$number"*.c)
 		targets=build/${targets%.c}.t test=$targets

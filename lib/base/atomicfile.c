@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/planted.h"
 #include "base/syncfile.h"
 
 static int close_keep_errno(int fd, int r)
@@ -35,11 +36,11 @@ static int write_all(int fd, const char *p, size_t n)
 static int put_in_place(int dirfd, const char *name, const void *p, size_t n, int (*sync)(int fd))
 {
 	char tmp[300];
-	snprintf(tmp, sizeof tmp, "%s.tmp", name);
+	snprintf(tmp, sizeof tmp, PLANTED(WRITTEN_IN_PLACE) ? "%s" : "%s.tmp", name);
 	int fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	if (fd < 0)
 		return -1;
-	if (write_all(fd, p, n) < 0 || (sync && sync(fd) < 0)) {
+	if (write_all(fd, p, n) < 0 || (sync && !PLANTED(SMALL_FILE_NOT_SYNCED) && sync(fd) < 0)) {
 		int r = close_keep_errno(fd, -1), e = errno;
 		unlinkat(dirfd, tmp, 0);
 		errno = e;
@@ -54,7 +55,7 @@ int atomicfile_write(int dirfd, const char *name, const void *p, size_t n)
 	if (put_in_place(dirfd, name, p, n, syncfile) < 0)
 		return -1;
 	if (dirfd != AT_FDCWD)
-		return syncfile(dirfd);
+		return PLANTED(RENAME_NOT_SYNCED) ? 0 : syncfile(dirfd);
 	int here = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return here < 0 ? -1 : close_keep_errno(here, syncfile(here));
 }

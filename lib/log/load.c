@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "log/internal.h"
+#include "base/planted.h"
 #include "log/scan.h"
 #include "log/txnindex.h"
 
@@ -207,7 +208,7 @@ static int drop_inner_snapshots(struct log *l, const struct loading *g, int64_t 
 /* The end of the segment before never reached the disk, though this one did. */
 static bool hole(const struct log *l, const struct loading *g, int64_t base)
 {
-	return !g->o->clean && !l->config.compacted && g->recovered >= 0
+	return !g->o->clean && !l->config.compacted && g->recovered >= 0 && !PLANTED(HOLE_STAYS)
 		&& g->recovered == l->segments_n - 1 && base > g->recovery_point && l->end < base;
 }
 
@@ -292,8 +293,8 @@ static bool epochs_right(struct log *l, const struct tail *t)
 {
 	enum { ASKED = 8 };
 	const struct epochs *e = &l->epochs;
-	if (!e->n)
-		return !t->last.magic || t->last.epoch < 0;
+	if (!e->n || PLANTED(EPOCHS_TRUSTED))
+		return !t->last.magic || t->last.epoch < 0 || e->n;
 	if (t->last.magic && t->last.base_offset >= e->v[0].start
 		&& t->last.epoch != epochs_at(e, t->last.base_offset))
 		return false;
@@ -308,7 +309,8 @@ static int settle_epochs(struct log *l, const struct epochs *before)
 {
 	/* in this order: an entry moved up to the end of the log goes now, not at the next opening */
 	epochs_cut_start(&l->epochs, l->start);
-	epochs_cut_end(&l->epochs, l->end);
+	if (!PLANTED(EPOCHS_BEYOND_THE_END))
+		epochs_cut_end(&l->epochs, l->end);
 	bool same = before->n == l->epochs.n;
 	for (int i = 0; same && i < before->n; i++)
 		same = before->v[i].epoch == l->epochs.v[i].epoch && before->v[i].start == l->epochs.v[i].start;

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/planted.h"
+
 enum { CONTROL_ABORT = 0, CONTROL_COMMIT = 1 };
 
 void producers_clear(struct producers *s)
@@ -95,7 +97,7 @@ static void take_epoch(struct producer *p, int16_t epoch)
 static void apply_data(struct producers *s, struct producer *p, const struct batch *b)
 {
 	take_epoch(p, b->producer_epoch);
-	if (p->n == PRODUCER_BATCHES)
+	if (p->n == (PLANTED(DUPLICATES_OF_ONE_BATCH) ? 1 : PRODUCER_BATCHES))
 		memmove(p->batch, p->batch + 1, (size_t)--p->n * sizeof *p->batch);
 	p->batch[p->n++] = (struct producer_batch){
 		.last_offset = batch_last_offset(b), .timestamp = b->max_timestamp, .delta = b->last_offset_delta,

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/syncfile.h"
+#include "base/planted.h"
 #include "log/internal.h"
 #include "log/scan.h"
 
@@ -26,7 +27,10 @@ static int recover_producer(struct log *l, struct scan *sc, const struct batch *
 	}
 	if (producers_reserve(&l->producers, b, &fresh) < 0)
 		return -1;
-	producers_apply(&l->producers, b, &m, &done);
+	if (!PLANTED(PRODUCERS_NOT_RECOVERED))
+		producers_apply(&l->producers, b, &m, &done);
+	else
+		done.is = false;
 	if (!done.is)
 		return 0;
 	if (done.abort && txnindex_append(l, &done, producers_stable(&l->producers, &done)) < 0)
@@ -89,7 +93,7 @@ static int recover_next(struct log *l, struct scan *sc, struct batch *b, int64_t
 	int r = scan_next(sc, b);
 	if (r <= 0)
 		return r;
-	int good = log_in_place(s, b, *next) ? scan_crc(sc, b) : 0;
+	int good = !log_in_place(s, b, *next) ? 0 : PLANTED(PAST_THE_BAD_BATCH) ? 1 : scan_crc(sc, b);
 	if (good < 0 || (good && recover_batch(l, sc, b) < 0))
 		return -1;
 	if (!good && (!log_in_place(s, b, *next) || !may_stay(l, b))) {
@@ -122,7 +126,8 @@ static int recover_walk(struct log *l, int64_t position, int64_t next, int64_t f
 	errno = e;
 	if (r == 0 || errno != EBADMSG)
 		return r;
-	if (next >= l->durable && !(l->one_by_one && good_follows(l, s->bytes, file_size, next)))
+	bool torn = next >= l->durable || PLANTED(DAMAGE_CUT);
+	if (torn && !(l->one_by_one && good_follows(l, s->bytes, file_size, next)))
 		return 0;
 	errno = EBADMSG;
 	return -1;

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/planted.h"
 #include "log/internal.h"
 #include "log/partmeta.h"
 
@@ -53,18 +54,20 @@ int log_dirty_fds(struct log *l, int *fds, int max)
 {
 	int n = 0;
 	for (const struct rolled *r = l->rolled; r; r = r->next)
-		for (int i = 0; i < 4; i++)
+		for (int i = PLANTED(ROLLED_NOT_SYNCED); i < 4; i++)
 			list(r->fd[i], fds, max, &n);
 	if (l->new_entries && (n >= max || own_dir(l) < 0 || own_meta(l) < 0))
 		return too_many(l, fds, max, n);
 	list(l->meta_fd, fds, max, &n);
-	list(l->own_dir, fds, max, &n);
+	if (!PLANTED(DIRECTORY_NOT_SYNCED))
+		list(l->own_dir, fds, max, &n);
 	if (l->above)
 		list(l->dirfd, fds, max, &n);
-	if (l->recovery_point < l->end && (n >= max || log_own_fd(l) < 0))
+	if (l->recovery_point == l->end || PLANTED(ACK_BEFORE_SYNC))
+		return n;
+	if (n >= max || log_own_fd(l) < 0)
 		return too_many(l, fds, max, n);
-	if (l->recovery_point < l->end)
-		list(l->fd, fds, max, &n);
+	list(l->fd, fds, max, &n);
 	return n;
 }
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/syncfile.h"
+#include "base/planted.h"
 #include "log/internal.h"
 #include "log/lookup.h"
 #include "log/scan.h"
@@ -144,7 +145,7 @@ static int drop_from(struct log *l, int first)
 		l->segments_n = i;
 		dropped = true;
 	}
-	return dropped ? log_sync_dir(l) : 0;
+	return dropped && !PLANTED(CUT_BEFORE_DROP) ? log_sync_dir(l) : 0;
 }
 
 int log_truncate(struct log *l, int64_t to)
@@ -177,7 +178,7 @@ int log_truncate(struct log *l, int64_t to)
 		return -1;
 	if (log_rebuild_producers(l, to, l->now_ms) < 0)
 		return -1;
-	if (syncfile(l->fd) < 0)
+	if (!PLANTED(TRUNCATION_NOT_SYNCED) && syncfile(l->fd) < 0)
 		return log_fail(l, log_path(l, log_active(l)->base, ".log", path), -1, "fsync");
 	if (log_sync_dir(l) < 0)
 		return -1;

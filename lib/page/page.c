@@ -11,6 +11,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "base/planted.h"
+
 enum {
 	HEAD_BYTES = 4096,
 	SPINS = 200,                     /* tries before giving up the processor */
@@ -182,7 +184,8 @@ int page_make(struct page *p, const char *path, bool *adopted)
 {
 	char boot[40];
 	if (boot_id(boot) < 0) return -1;
-	*adopted = open_ours(p, path, boot) == 0;
+	errno = ENOENT;
+	*adopted = !PLANTED(PAGE_NOT_ADOPTED) && open_ours(p, path, boot) == 0;
 	if (!*adopted) {
 		if (errno != ENOENT && errno != EBADMSG) return -1;
 		if (make_new(p, path, boot) < 0) return -1;
