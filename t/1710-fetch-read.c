@@ -181,6 +181,38 @@ static void files(void)
 	finish();
 }
 
+static long read_calls(void)
+{
+	char line[80];
+	long n = -1;
+	FILE *io = fopen("/proc/self/io", "r");
+	while (io && fgets(line, sizeof line, io))
+		sscanf(line, "syscr: %ld", &n);
+	fclose(io);
+	return n;
+}
+
+/* Who reads a log from its beginning makes a few calls a fetch, however large that and the log. */
+static void few_reads(const char *name, int batches, int value_bytes)
+{
+	int fetches = 0;
+	begin(name, 1 << 30);
+	for (int i = 0; i < batches; i++)
+		append(1, value_bytes, CODEC_NONE);
+	log_reader_trust(r, 0);
+	log_reader_layout(r, log_layout(l));
+	struct fetch_ask a = {.current_leader_epoch = -1, .last_fetched_epoch = -1,
+	                      .max_bytes = INT32_MAX};
+	long before = read_calls(), own = read_calls() - before;
+	for (f.error = 0; a.offset < batches && !f.error; a.offset = fetch_range_end(&f), fetches++)
+		fetch_read(r, &slot, &a, 1 << 20, true, &f);
+	long calls = read_calls() - before - 2 * own - fetches;    /* fetch_range_end is one */
+	is_int(a.offset, batches, "%s: read to its end", name);
+	diag("%s: %ld reads for %d fetches", name, calls, fetches);
+	ok(fetches > 10 && calls < 7 * fetches, "%s: a few reads a fetch", name);
+	finish();
+}
+
 static void damage(void)
 {
 	char path[256];
@@ -213,6 +245,8 @@ int main(void)
 	limits();
 	epochs();
 	files();
+	few_reads("large-0", 500, 60000);
+	few_reads("small-0", 20000, 1000);
 	damage();
 	nftw(dir, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 	return done_testing();

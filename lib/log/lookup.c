@@ -81,13 +81,44 @@ int lookup_index(int fd, int64_t n_bytes, int64_t relative_offset, int64_t *entr
 	return r;
 }
 
-int lookup_index_position(int fd, int64_t n_bytes, int64_t at_most, int64_t *position)
+/* Leading ones of n entries that lie within both bounds. */
+static int64_t within(const uint8_t *e, int64_t n, int64_t offset, int64_t position)
 {
+	int64_t k = 0;
+	for (; k < n && offset_before(e, offset) && position_before(e, position); k++)
+		e += INDEX_ENTRY;
+	return k;
+}
+
+int lookup_index_within(int fd, int64_t n_bytes, int64_t offset, int64_t at_most, int64_t *near,
+	int64_t *position)
+{
+	enum { BLOCK = 512 };
 	struct table t = {fd, INDEX_ENTRY, n_bytes / INDEX_ENTRY};
-	uint8_t e[TIMEINDEX_ENTRY];
-	int r = last_before(&t, position_before, at_most, e);
-	if (r > 0)
-		*position = (int64_t)get32(e + 4);
+	uint8_t block[BLOCK * INDEX_ENTRY];
+	int64_t lo = 0, hi = t.n;
+	ssize_t got = *near < t.n ? pread(fd, block, sizeof block, *near * INDEX_ENTRY) : 0;
+	int64_t there = got > 0 ? got / INDEX_ENTRY : 0, k = within(block, there, offset, at_most);
+	if (k && (k < there || there < BLOCK)) {
+		*position = (int64_t)get32(block + (k - 1) * INDEX_ENTRY + 4);
+		*near += k - 1;
+		return 1;
+	}
+	while (lo < hi) {
+		int64_t mid = (lo + hi) / 2;
+		int r = entry(&t, mid, block);
+		if (r < 0)
+			return -1;
+		if (r && within(block, 1, offset, at_most))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	int r = lo ? entry(&t, lo - 1, block) : 0;
+	if (r > 0) {
+		*position = (int64_t)get32(block + 4);
+		*near = lo - 1;
+	}
 	return r;
 }
 

@@ -343,12 +343,12 @@ struct want {
 static int64_t skip_ahead(struct log_reader *r, struct reader_segment *s, int64_t from, int64_t max,
                           int64_t end)
 {
-	int64_t n, entry, by_bytes, by_end;
+	int64_t n, position;
 	int ix = max > 4 * CHUNK ? index_fd(r, s, &n) : -1;
-	if (ix < 0 || lookup_index_position(ix, n, from + max, &by_bytes) <= 0 ||
-	    lookup_index(ix, n, end - 1 - s->base, &entry, &by_end) <= 0)
+	if (ix < 0 || lookup_index_within(ix, n, end - 1 - s->base, from + max, &s->near,
+		&position) <= 0)
 		return from;
-	return by_bytes < by_end ? by_bytes : by_end;
+	return position;
 }
 
 /* The range that begins with batch b, which the scan has just passed. */

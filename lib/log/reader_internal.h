@@ -24,6 +24,7 @@ struct reader_segment {
 	int64_t next;           /* base of the next when it was listed; -1: it was the last */
 	bool index_told;        /* that an index of it is wrong */
 	int fd, index_fd;       /* -1: not opened */
+	int64_t near;           /* the index entry where a reader stopped */
 	uint8_t next_hint;
 	struct reader_hint hint[READER_HINTS];  /* where readers stopped; offset -1 is free */
 };
