@@ -130,7 +130,7 @@ static void make_log(void)
 
 /* --- damaging it ------------------------------------------------------------------------------ */
 
-static uint8_t content[1 << 16], before[1 << 16];
+static uint8_t content[1 << 16], before[1 << 16], after[1 << 16];
 static ssize_t before_size;
 
 static ssize_t read_file(const char *dir, const char *file, uint8_t *to)
@@ -360,6 +360,10 @@ static bool survives(const char *file, enum kind kind, size_t block, ssize_t n, 
 	bool opened, named;
 	write_file("hurt-0", file, content, (size_t)n);
 	bool good = opens(file, clean, &opened, &named);
+	if (good && ends(file, ".log") && read_file("hurt-0", file, after) != n) {
+		good = false;
+		snprintf(said, sizeof said, "it was cut");
+	}
 	/* what an old snapshot says of producers who wrote nothing lately cannot be checked */
 	bool old = ends(file, ".snapshot") && kind == OLDER && clean;
 	const char *how = clean ? "a clean stop" : "a kill";
