@@ -21,7 +21,7 @@ enum planted {
 	WRITE_ERROR_SWALLOWED,      /* 3200-faults */
 	SYNC_TRIED_AGAIN,           /* 3210-faults-daemon */
 	DUPLICATES_OF_ONE_BATCH,    /* 1220-producers: not of five */
-	PAGE_NOT_ADOPTED,           /* 5200-logappend */
+	PAGE_NOT_ADOPTED,           /* 1400-page */
 	CRC_NOT_CHECKED,            /* 3350-damage: of what is given away */
 	EPOCHS_TRUSTED,             /* 3350-damage */
 	DAMAGE_CUT,                 /* 3350-damage: what was on disk, as if it were torn */
