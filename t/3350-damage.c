@@ -318,8 +318,8 @@ static bool opens(const char *file, bool clean, bool *opened, bool *named)
 {
 	struct log_opening o = {.clean = clean, .recovery_point = log_ends, .now_ms = 1000,
 	                        .topic_id = {{7, 7, 7}}};
-	int errors;
-	bool ignored;
+	int errors = 0;
+	bool ignored = false;
 	struct log *l = log_open(tmp_fd, "hurt-0", &config, &o);
 	*opened = l != NULL;
 	snprintf(said, sizeof said, "%s", l ? log_notes(l) : log_open_error());
@@ -342,7 +342,10 @@ static bool opens(const char *file, bool clean, bool *opened, bool *named)
 	if (!good)
 		snprintf(said, sizeof said, "end %lld, epoch %d", (long long)log_end(l), log_last_epoch(l));
 	log_close(l);
-	return good && read_all("hurt-0", file, log_ends, &errors, &ignored);
+	good = good && read_all("hurt-0", file, log_ends, &errors, &ignored);
+	/* what it has of old epochs is proved when their records are read */
+	*named = *named || (errors && ignored && !strcmp(file, EPOCHS_FILE));
+	return good;
 }
 
 /* Does the opening need that file? Index entries are proved when they are used; of the snapshots

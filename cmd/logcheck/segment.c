@@ -162,6 +162,12 @@ static void check_epoch(struct walk *w, const struct batch *b, int64_t position)
 	if (odd && b->epoch != w->c->odd_epoch)
 		damage(w->c->path, w->name, position, "leader epoch %d, " EPOCHS_FILE " has %d", b->epoch, known);
 	w->c->odd_epoch = odd ? b->epoch : -1;
+	/* a leader begins behind what was there, never inside a batch */
+	for (int i = 0; i < w->c->epochs.n; i++)
+		if (w->c->epochs.v[i].start > b->base_offset
+		    && w->c->epochs.v[i].start <= batch_last_offset(b))
+			damage(w->c->path, EPOCHS_FILE, -1, "epoch %d begins at %lld, inside a batch",
+			       w->c->epochs.v[i].epoch, (long long)w->c->epochs.v[i].start);
 }
 
 static void check_records(struct walk *w, const struct batch *b, const uint8_t *bytes,

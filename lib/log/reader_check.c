@@ -74,6 +74,8 @@ static int check_place(struct log_reader *r, struct reader_segment *s, const str
 		return bad(r, s, sc->position, "leader epoch out of order");
 	if (b->epoch != before->epoch && check_epoch(r, s, sc, b) < 0)
 		return -1;
+	if (s->next >= 0 && last >= s->next)
+		return bad(r, s, sc->position, "offset of the segment behind");
 	if (last + 1 >= end || pread(sc->fd, head, sizeof head, sc->at) != sizeof head
 	    || batch_parse(&x, head, sizeof head) < 0)
 		return 0;
