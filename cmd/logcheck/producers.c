@@ -23,6 +23,13 @@ void producers_track(struct check *c, const struct batch *b, const struct marker
 	producers_complete(&c->producers, done);
 }
 
+/* What is deleted counts no more: its producers may be in a snapshot or not. */
+static bool alive(const struct check *c, const struct producer *p)
+{
+	return p && p->n && p->batch[p->n - 1].last_offset >= c->deleted
+	       && (p->txn_first < 0 || p->txn_first >= c->deleted);
+}
+
 static bool differs(const struct producer *said, const struct producer *is)
 {
 	const struct producer_batch *b = is->batch + is->n - 1;
@@ -43,7 +50,7 @@ static void compare(const struct check *c, const char *name, const char *p, int 
 		snapfile_entry(p, i, &x);
 		const struct producer *is = producers_get(&c->producers, x.id);
 		oldest = x.last_timestamp < oldest ? x.last_timestamp : oldest;
-		if (is && differs(&x, is))
+		if (alive(c, is) && differs(&x, is))
 			damage(c->path, name, SNAPFILE_HEADER + (int64_t)i * SNAPFILE_ENTRY,
 			       "producer %lld is not where the log has it", (long long)x.id);
 	}
@@ -53,7 +60,7 @@ static void compare(const struct check *c, const char *name, const char *p, int 
 			snapfile_entry(p, i, &x);
 			there = x.id == is->id;
 		}
-		if (!there && is->last_timestamp > oldest)
+		if (!there && alive(c, is) && is->last_timestamp > oldest)
 			damage(c->path, name, -1, "lacks producer %lld", (long long)is->id);
 	}
 }

@@ -126,7 +126,9 @@ static int recover_walk(struct log *l, int64_t position, int64_t next, int64_t f
 	errno = e;
 	if (r == 0 || errno != EBADMSG)
 		return r;
-	bool torn = next >= l->durable || PLANTED(DAMAGE_CUT);
+	/* an offset that jumped is damaged too: what follows it is still below */
+	bool below = next < l->durable || (sc.at > sc.position && b.base_offset < l->durable);
+	bool torn = !below || PLANTED(DAMAGE_CUT);
 	if (torn && !(l->one_by_one && good_follows(l, s->bytes, file_size, next)))
 		return 0;
 	errno = EBADMSG;
