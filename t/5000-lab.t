@@ -76,7 +76,8 @@ ok 'stop again' lab stop -d "$lab"
 rm -rf "/dev/shm/$(basename "$(dirname "$(readlink "$lab/1/run")")")"
 ok 'start after a reboot, on another port' lab start -d "$lab" -p $((port + 1)) -x 'nice -n 3'
 ODRADEK_BROKERS=127.0.0.1:$((port + 1))
-is 'the prefix is in force' "$(ps -o ni= -p "$(field logappend)" | tr -d ' ')" 3
+is 'the prefix is in force' "$(ps -o ni= -p "$(field logappend)" | tr -d ' ')" \
+	"$(nice -n 3 nice)"
 is 'everything is there' "$(got | tr '\n' ' ')" "$(seq 100 | tr '\n' ' ')"
 ok 'stop' lab stop -d "$lab"
 
