@@ -12,7 +12,7 @@ import time
 os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, 't')
 import raw  # noqa: E402
-from port import Node, Port, batch, message, read_message  # noqa: E402
+from port import Node, Port, batch, message, read_log, read_message  # noqa: E402
 from raw import Tap  # noqa: E402
 
 tmp = os.path.abspath('build/tmp/5330-logserve-port.%d' % os.getpid())
@@ -208,12 +208,23 @@ def recreated():
 
 
 def transactions():
+    """Two that were aborted, put on disk before logserve looks: it proves the index by the markers,
+    which no client may send."""
+    running['logserve'].send_signal(signal.SIGSTOP)
     node.topic('txn', E)
+    marker = dict(values=[bytes(6)], keys=[bytes(4)], timestamp=1)
+    for b in (batch([b'a', b'b']), batch(**marker), batch([b'c']), batch(**marker)):
+        node.produce('txn', b)
+    path = node.dir + '/log/txn-0/%020d' % 0
+    log = [b['bytes'] for b in read_log(path + '.log')]
+    for i, base, pid in (1, 2, 7), (3, 4, 8):
+        log[i] = batch(base=base, leader_epoch=0, pid=pid, epoch=0, attributes=0x30, **marker)
+    with open(path + '.log', 'r+b') as f:
+        f.write(b''.join(log))
+    with open(path + '.txnindex', 'wb') as f:
+        f.write(struct.pack('>hqqqq', 0, 7, 0, 2, 3) + struct.pack('>hqqqq', 0, 8, 3, 4, 5))
+    running['logserve'].send_signal(signal.SIGCONT)
     settle()
-    node.produce('txn', batch([b'a', b'b', b'c']))
-    node.produce('txn', batch([b'd']))
-    with open(node.dir + '/log/txn-0/%020d.txnindex' % 0, 'wb') as f:
-        f.write(struct.pack('>hqqqq', 0, 7, 0, 2, 3) + struct.pack('>hqqqq', 0, 8, 3, 3, 4))
 
     def aborted(offset, isolation=1, **kw):
         p = one(12, 'txn', offset, top=dict(IsolationLevel=isolation), **kw)[1]
@@ -222,7 +233,7 @@ def transactions():
     t.same(aborted(0), [(7, 0), (8, 3)], 'read_committed is told what was aborted')
     t.same(aborted(3), [(8, 3)], 'from where it reads')
     t.same(aborted(0, PartitionMaxBytes=1), [(7, 0)], 'to where it reads')
-    t.same(aborted(4), [], 'nothing at the end')
+    t.same(aborted(5), [], 'nothing at the end')
     t.same(aborted(0, 0), None, 'read_uncommitted is not told')
 
 
