@@ -103,7 +103,7 @@ static void match_txn(struct walk *w, const struct batch *b, const struct marker
 {
 	struct table *t = &w->txn;
 	struct txnindex_entry e;
-	bool there = false;
+	bool there = false, whole = done->is && !w->c->start && w->c->deleted <= 0;
 	for (; t->at < t->n; t->at += TXNINDEX_ENTRY) {
 		if (txnindex_parse(&e, t->p + t->at) < 0)
 			damage(w->c->path, t->name, (int64_t)t->at, "unknown version");
@@ -115,14 +115,13 @@ static void match_txn(struct walk *w, const struct batch *b, const struct marker
 		else if (done->is && e.first != done->first)
 			damage(w->c->path, t->name, (int64_t)t->at, "says it began at %lld, the log %lld",
 			       (long long)e.first, (long long)done->first);
-		else if (e.stable > e.last + 1 || (done->is && !w->c->start && e.stable != stable))
+		else if (e.stable > e.last + 1 || (whole && e.stable != stable))
 			damage(w->c->path, t->name, (int64_t)t->at, "says stable offset %lld",
 			       (long long)e.stable);
 		else
 			there = true;
 	}
-	/* a recovery keeps no transaction that ended below the start of the log */
-	if (done->is && done->abort && !there && b->base_offset >= w->c->deleted)
+	if (done->is && done->abort && !there)
 		damage(w->c->path, t->p ? t->name : w->name, (int64_t)t->at,
 		       "lacks the abort of producer %lld at offset %lld", (long long)b->producer_id,
 		       (long long)b->base_offset);
@@ -139,7 +138,8 @@ static void check_producer(struct walk *w, const struct batch *b, const void *by
 		return;
 	}
 	producers_track(w->c, b, &m, &done, &stable);
-	done.is = done.is && w->c->producers_known;
+	/* a recovery knows no transaction, or only its end, that began below the start of the log */
+	done.is = done.is && w->c->producers_known && done.first >= w->c->deleted;
 	if (b->attributes & BATCH_CONTROL && b->producer_id >= 0)
 		match_txn(w, b, &m, &done, stable);
 }
