@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 
 os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 sys.path.insert(0, 't')
@@ -68,6 +69,14 @@ def ended(n):
     return code
 
 
+def says(n, words, seconds=20):
+    """logsync says it when logappend knows already, and may say it last."""
+    end = time.time() + seconds
+    while words not in n.said() and time.time() < end:
+        time.sleep(0.02)
+    return words in n.said()
+
+
 def starts(n):
     try:
         n.start()
@@ -82,7 +91,7 @@ for error in ('EIO', 'ENOSPC'):
     t.same(put(n, b'one'), 0, error + ' of a later sync: the first record is answered')
     t.same(put(n, b'two'), None, 'the one whose sync failed is not')
     t.same(ended(n), 102, 'logappend exits 102')
-    t.ok('logsync: fatal: unable to sync' in n.said(), 'logsync says why', n.said())
+    t.ok(says(n, 'logsync: fatal: unable to sync'), 'logsync says why', n.said())
     kept(n, 'afterwards')
 
 n = node_with(FAULT='syncfs:1:EIO', FAULT_PROGRAM='logappend', clean=False)
