@@ -67,6 +67,10 @@ def produce():
             if not wait('lab', 'kill', '-d', lab, '1', program):
                 t.ok(False, 'kill ' + program)
             kills, next_kill = kills + 1, time.time() + rng.uniform(0.2, 0.8)
+    # Answers after the last kill: all programs are there again, so that the stop can be clean.
+    for n in range(n, n + 3):
+        producer.produce('t', b'%d:%d' % (n % 3, n), partition=n % 3, on_delivery=on_delivery)
+    n += 1
     producer.flush(60)
     return n
 
