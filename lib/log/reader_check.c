@@ -61,6 +61,13 @@ static int check_epoch(struct log_reader *r, struct reader_segment *s, const str
 	return bad(r, s, sc->position, "leader epoch is not that of " EPOCHS_FILE);
 }
 
+/* A segment behind may have been cut off since they were listed. */
+static bool is_there(struct log_reader *r, int64_t base)
+{
+	int fd = reader_open(r, base, ".log");
+	return fd >= 0 && close(fd) == 0;
+}
+
 /* What no CRC covers, offset and leader epoch, must fit what lies before and behind. */
 static int check_place(struct log_reader *r, struct reader_segment *s, const struct scan *sc,
 	const struct batch *b, const struct reader_place *before, int64_t end)
@@ -74,7 +81,7 @@ static int check_place(struct log_reader *r, struct reader_segment *s, const str
 		return bad(r, s, sc->position, "leader epoch out of order");
 	if (b->epoch != before->epoch && check_epoch(r, s, sc, b) < 0)
 		return -1;
-	if (s->next >= 0 && last >= s->next)
+	if (s->next >= 0 && last >= s->next && is_there(r, s->next))
 		return bad(r, s, sc->position, "offset of the segment behind");
 	if (last + 1 >= end || pread(sc->fd, head, sizeof head, sc->at) != sizeof head
 	    || batch_parse(&x, head, sizeof head) < 0)
