@@ -12,7 +12,7 @@ bench_topic() {
 	[ "$system" != floor ] || return 0
 	topic -b "$broker" make -p "$partitions" -r 1 -c file.delete.delay.ms=1000 "$name" || exit 1
 	# Kafka answers before the broker has learned what its controller made.
-	until_ok 20 logbench -b "$broker" -n "$partitions" -c "$partitions" -f 1 -s 1 tiny "$name" \
+	until_ok 120 logbench -b "$broker" -n "$partitions" -c "$partitions" -f 1 -s 1 tiny "$name" \
 		>"$tmp/first" 2>&1 || { diag "$(cat "$tmp/first")"; exit 1; }
 }
 bench() { # bench ARGS...: logbench's columns into $columns
