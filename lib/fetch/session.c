@@ -10,6 +10,7 @@
 struct fetch_sessions {
 	struct map by_id;      /* key: the set's id */
 	int max;
+	const struct fetch_hooks *hooks;
 };
 
 /* --- sets ------------------------------------------------------------------------------------- */
@@ -25,14 +26,23 @@ static struct fetch_set *set_new(bool by_id, int64_t now_ms)
 	return s;
 }
 
+static void free_part(struct fetch_set *s, struct fetch_part *p)
+{
+	if (s->hooks)
+		s->hooks->forgotten(s, p);
+	free(p);
+}
+
 void fetch_set_drop(struct fetch_set *s)
 {
 	if (!s || --s->refs)
 		return;
 	for (struct fetch_part *p = s->first, *next; p; p = next) {
 		next = p->next;
-		free(p);
+		free_part(s, p);
 	}
+	if (s->hooks)
+		s->hooks->dropped(s);
 	map_free(&s->parts);
 	free(s);
 }
@@ -107,6 +117,9 @@ static int add_all(struct fetch_set *s, const struct fetch_request *in)
 			p->max_bytes = q->partition_max_bytes;
 			p->current_leader_epoch = q->current_leader_epoch;
 			p->last_fetched_epoch = q->last_fetched_epoch;
+			p->replica_start = q->log_start_offset;
+			if (s->hooks && s->hooks->named(s, p))
+				return -1;
 		}
 	}
 	return 0;
@@ -125,7 +138,7 @@ static int forget(struct fetch_set *s, const struct fetch_request *in)
 			struct fetch_part *p = map_del(&s->parts, key, n);
 			if (p) {
 				unlink_part(s, p);
-				free(p);
+				free_part(s, p);
 			}
 		}
 		free(key);
@@ -141,6 +154,11 @@ struct fetch_sessions *fetch_sessions_new(int max)
 	if (c)
 		c->max = max;
 	return c;
+}
+
+void fetch_sessions_hook(struct fetch_sessions *c, const struct fetch_hooks *h)
+{
+	c->hooks = h;
 }
 
 void fetch_sessions_free(struct fetch_sessions *c)
@@ -162,6 +180,19 @@ int fetch_sessions_count(const struct fetch_sessions *c)
 static void evict(struct fetch_sessions *c, int32_t id)
 {
 	fetch_set_drop(map_del(&c->by_id, &id, sizeof id));
+}
+
+void fetch_sessions_expire(struct fetch_sessions *c, int64_t now_ms)
+{
+	struct fetch_set *s, *stale;
+	do {
+		stale = 0;
+		for (size_t at = 0; !stale && (s = map_next(&c->by_id, &at));)
+			if (now_ms - s->used_ms > FETCH_EVICTION_MS)
+				stale = s;
+		if (stale)
+			evict(c, stale->id);
+	} while (stale);
 }
 
 /* Room for a session of n partitions: there is some, or one unused for long goes, or one that is no
@@ -204,10 +235,12 @@ static int32_t next_epoch(int32_t epoch)
 	return epoch < 0 ? -1 : epoch == INT32_MAX ? 1 : epoch + 1;
 }
 
-static int begin_own(const struct fetch_request *in, int version, int64_t now_ms,
-                     struct fetch_set **set)
+static int begin_own(const struct fetch_sessions *c, const struct fetch_request *in, int version,
+                     int64_t now_ms, struct fetch_set **set)
 {
 	*set = set_new(version >= 13, now_ms);
+	if (*set)
+		(*set)->hooks = c->hooks;
 	if (*set && !add_all(*set, in))
 		return 0;
 	fetch_set_drop(*set);
@@ -224,7 +257,7 @@ int fetch_begin(struct fetch_sessions *c, const struct fetch_request *in, int ve
 		if (in->session_id)
 			evict(c, in->session_id);
 		*kind = in->session_epoch ? FETCH_SESSIONLESS : FETCH_FULL;
-		return begin_own(in, version, now_ms, set);
+		return begin_own(c, in, version, now_ms, set);
 	}
 	struct fetch_set *s = map_get(&c->by_id, &in->session_id, sizeof in->session_id);
 	if (!s)
@@ -240,7 +273,7 @@ int fetch_begin(struct fetch_sessions *c, const struct fetch_request *in, int ve
 	if (!s->first) {
 		evict(c, s->id);
 		*kind = FETCH_SESSIONLESS;
-		return begin_own(in, version, now_ms, set);
+		return begin_own(c, in, version, now_ms, set);
 	}
 	s->used_ms = now_ms;
 	s->epoch = next_epoch(s->epoch);

@@ -23,7 +23,9 @@ struct fetch_part {                 /* one partition, as the consumer last descr
 	int32_t partition;
 	int64_t offset;
 	int32_t max_bytes, current_leader_epoch, last_fetched_epoch;   /* epochs: -1 not given */
+	int64_t replica_start;      /* a replica's own log start; -1 not given */
 	int64_t high_watermark, log_start;   /* as last answered; -1 nothing yet */
+	void *owner;                /* the caller's, at first NULL: see fetch_hooks */
 	uint8_t key[];
 };
 struct fetch_set {
@@ -34,14 +36,26 @@ struct fetch_set {
 	int64_t created_ms, used_ms;
 	struct map parts;
 	struct fetch_part *first, *last;
+	void *owner;                /* as in a part */
+	const struct fetch_hooks *hooks;
+};
+/* For a caller that keeps something of its own with each partition: told when a request names one
+ * (-1: ENOMEM, which is fetch_begin's), and before parts and at last the set are freed. */
+struct fetch_hooks {
+	int (*named)(struct fetch_set *set, struct fetch_part *p);
+	void (*forgotten)(struct fetch_set *set, struct fetch_part *p);
+	void (*dropped)(struct fetch_set *set);
 };
 enum fetch_kind { FETCH_SESSIONLESS, FETCH_FULL, FETCH_INCREMENTAL };
 
 struct fetch_sessions;
 /* max: max.incremental.fetch.session.cache.slots. NULL ENOMEM. */
 struct fetch_sessions *fetch_sessions_new(int max);
+void fetch_sessions_hook(struct fetch_sessions *c, const struct fetch_hooks *h);  /* borrowed */
 void fetch_sessions_free(struct fetch_sessions *c);
 int fetch_sessions_count(const struct fetch_sessions *c);
+/* Drops those that were not used for FETCH_EVICTION_MS. */
+void fetch_sessions_expire(struct fetch_sessions *c, int64_t now_ms);
 
 /* The set that a request of this version means, to be given back with fetch_set_drop. 0; a Kafka
  * error code, and no set; or -1 ENOMEM. now_ms: any clock that does not go back. */
