@@ -12,6 +12,21 @@ static int done(struct replica *r)
 
 enum { NOTHING = 12345 };
 
+static int32_t partition_epoch;
+
+/* A new state of the partition, as each change has a new partition epoch. */
+static int lead(struct replica *r, int32_t epoch, int64_t start, const int32_t *replicas, int n,
+                const int32_t *isr, int isr_n)
+{
+	struct replica_assignment a = {epoch, ++partition_epoch, replicas, isr, n, isr_n};
+	return replica_lead(r, &a, start, 0);
+}
+
+static int progress(struct replica *r, int32_t id, int64_t end, int64_t start)
+{
+	return replica_progress(r, id, end, start, REPLICA_EPOCH_NOT_GIVEN, 0);
+}
+
 static void alone(void)
 {
 	struct replica r;
@@ -20,7 +35,7 @@ static void alone(void)
 	replica_init(&r, self);
 	replica_opened(&r, 3, 10, 7);
 	is_int(r.high_watermark, 7, "the high watermark from before");
-	is_int(replica_lead(&r, 4, r.log_end, &self, 1, &self, 1), 0, "leader");
+	is_int(lead(&r, 4, r.log_end, &self, 1, &self, 1), 0, "leader");
 	is_int(r.high_watermark, 10, "alone in the ISR: all that is flushed is committed");
 	is_int(r.epoch_start, 10, "where the epoch began");
 	replica_appended(&r, 15);
@@ -55,7 +70,7 @@ static void alone(void)
 	replica_park(&r, &b, REPLICA_COMMITTED, 21, 3000);
 	replica_park(&r, &c, REPLICA_COMMITTED, 21, 3000);
 	replica_cancel(&r, &b);
-	replica_follow(&r, 5);
+	replica_follow(&r, 5, ++partition_epoch);
 	is_int(done(&r), WIRE_NOT_LEADER_OR_FOLLOWER, "no leader any more");
 	is_int(done(&r), WIRE_NOT_LEADER_OR_FOLLOWER, "for each that was not cancelled");
 	is_int(done(&r), NOTHING, "and no other");
@@ -77,7 +92,7 @@ static void alone(void)
 	replica_init(&r, self);
 	r.min_insync = 2;
 	replica_opened(&r, 0, 0, 0);
-	replica_lead(&r, 0, 0, &self, 1, &self, 1);
+	lead(&r, 0, 0, &self, 1, &self, 1);
 	ok(replica_enough(&r), "a single replica is enough whatever min.insync.replicas is");
 	replica_free(&r);
 }
@@ -90,37 +105,50 @@ static void three(void)
 	replica_init(&r, 1);
 	r.min_insync = 2;
 	replica_opened(&r, 0, 10, 4);
-	replica_lead(&r, 1, r.log_end, all, 3, all, 3);
+	lead(&r, 1, r.log_end, all, 3, all, 3);
 	is_int(r.high_watermark, 4, "followers are not known yet");
-	replica_progress(&r, 2, 10, 0);
-	replica_progress(&r, 9, 10, 0);
+	progress(&r, 2, 10, 0);
+	progress(&r, 9, 10, 0);
 	is_int(r.high_watermark, 4, "one of two");
-	replica_progress(&r, 3, 8, 0);
+	progress(&r, 3, 8, 0);
 	is_int(r.high_watermark, 8, "the slowest decides");
 	replica_appended(&r, 12);
 	replica_flushed(&r, 12);
 	replica_park(&r, &a, REPLICA_COMMITTED, 10, 100);
 	int32_t two[] = {1, 2};
-	replica_lead(&r, 1, r.log_end, all, 3, two, 2);
+	lead(&r, 1, r.log_end, all, 3, two, 2);
 	is_int(r.high_watermark, 10, "the slowest is out of the ISR");
 	is_int(done(&r), 0, "two are enough");
 	replica_park(&r, &a, REPLICA_COMMITTED, 12, 100);
-	replica_lead(&r, 1, r.log_end, all, 3, two, 1);
-	is_int(done(&r), WIRE_NOT_ENOUGH_REPLICAS_AFTER_APPEND, "one is not");
-	is_int(r.high_watermark, 12, "though it commits");
+	lead(&r, 1, r.log_end, all, 3, two, 1);
+	is_int(r.high_watermark, 10, "one is not, and commits nothing");
+	is_int(done(&r), NOTHING, "so that the append waits");
 	is_int(replica_isr_n(&r), 1, "size of the set");
+	r.min_insync = 1;
+	lead(&r, 1, r.log_end, all, 3, two, 1);
+	is_int(r.high_watermark, 12, "when one is to be enough it commits");
+	is_int(done(&r), 0, "and the append is done");
+	r.min_insync = 2;
+	replica_park(&r, &a, REPLICA_COMMITTED, 12, 100);
+	is_int(done(&r), WIRE_NOT_ENOUGH_REPLICAS_AFTER_APPEND, "too few since the append");
 	replica_log_start(&r, 6);
 	replica_park(&r, &b, REPLICA_TRIMMED, 6, 100);
 	is_int(done(&r), NOTHING, "every replica must trim");
-	replica_progress(&r, 2, 12, 6);
+	progress(&r, 2, 12, 6);
 	is_int(done(&r), NOTHING, "every one");
-	replica_progress(&r, 3, 12, 7);
+	progress(&r, 3, 12, 7);
 	is_int(done(&r), 0, "all did");
-	replica_lead(&r, 2, r.log_end, all, 3, all, 3);
+	lead(&r, 2, r.log_end, all, 3, all, 3);
 	replica_appended(&r, 14);
 	replica_flushed(&r, 14);
 	is_int(r.high_watermark, 12, "a new epoch asks all followers again");
 	is_int(r.epoch_start, 12, "and began later");
+	struct replica_assignment old = {2, partition_epoch - 1, all, two, 3, 1};
+	replica_lead(&r, &old, 12, 0);
+	is_int(replica_isr_n(&r), 3, "a state that is older says nothing");
+	old.partition_epoch++;
+	replica_lead(&r, &old, 12, 0);
+	is_int(replica_isr_n(&r), 3, "nor the one that is in force");
 	replica_park(&r, &a, REPLICA_COMMITTED, 14, 100);
 	replica_offline(&r, WIRE_KAFKA_STORAGE_ERROR);
 	is_int(done(&r), WIRE_KAFKA_STORAGE_ERROR, "offline");
@@ -163,6 +191,7 @@ static void model_settle(struct model *m)
 {
 	if (!m->leader) return;
 	int64_t end = m->flushed;
+	if (model_isr(m) < model_least(m)) return;
 	for (int i = 1; i < NODES; i++) {
 		if (!m->replica[i] || !m->isr[i]) continue;
 		if (!m->known[i]) return;
@@ -175,8 +204,8 @@ static int64_t model_low(const struct model *m)
 {
 	int64_t low = m->log_start;
 	for (int i = 1; i < NODES; i++)
-		if (m->replica[i] && (m->known[i] ? m->start[i] : 0) < low)
-			low = m->known[i] ? m->start[i] : 0;
+		if (m->replica[i] && (m->known[i] ? m->start[i] : -1) < low)
+			low = m->known[i] ? m->start[i] : -1;
 	return low;
 }
 
@@ -218,7 +247,7 @@ static long compare(struct replica *r, struct model *m, int fail, bool tick)
 	return bad;
 }
 
-static void lead(struct replica *r, struct model *m, int32_t epoch)
+static void lead_one(struct replica *r, struct model *m, int32_t epoch)
 {
 	int32_t replicas[NODES], isr[NODES];
 	int n = 0, k = 0;
@@ -234,7 +263,7 @@ static void lead(struct replica *r, struct model *m, int32_t epoch)
 	}
 	m->leader = true;
 	m->epoch = epoch;
-	replica_lead(r, epoch, m->log_end, replicas, n, isr, k);
+	lead(r, epoch, m->log_end, replicas, n, isr, k);
 	model_settle(m);
 }
 
@@ -273,7 +302,7 @@ static long one_event(struct replica *r, struct model *m)
 	case 6: case 7: {
 		int64_t end = (int64_t)tap_random((uint64_t)m->log_end + 1);
 		int64_t start = (int64_t)tap_random((uint64_t)m->log_start + 2);
-		replica_progress(r, node, end, start);
+		progress(r, node, end, start);
 		if (!m->leader || !m->replica[node]) break;
 		m->known[node] = true;
 		m->end[node] = end;
@@ -283,14 +312,14 @@ static long one_event(struct replica *r, struct model *m)
 	}
 	case 8:
 		if (tap_random(3) == 0)
-			lead(r, m, m->epoch + (m->leader ? (int32_t)tap_random(2) : 1));
+			lead_one(r, m, m->epoch + (m->leader ? (int32_t)tap_random(2) : 1));
 		break;
 	case 9:
 		if (tap_random(8)) break;
 		m->leader = false;
 		m->epoch++;
 		fail = WIRE_NOT_LEADER_OR_FOLLOWER;
-		replica_follow(r, m->epoch);
+		replica_follow(r, m->epoch, ++partition_epoch);
 		break;
 	case 10:
 		m->log_start += (int64_t)tap_random((uint64_t)(m->hw - m->log_start) + 1);

@@ -220,7 +220,8 @@ def replicas():
     fetch(3)
     t.same([node.port.receive(x)['Responses'][0]['PartitionResponses'][0]['BaseOffset']
             for x in (first, again)], [2, 2], 'both are answered with the first offset')
-    t.same(fetch(0, replica=3)['ErrorCode'], 75, 'who is no replica: UNKNOWN_LEADER_EPOCH')
+    t.same([fetch(0, replica=3, CurrentLeaderEpoch=e)['ErrorCode'] for e in (0, -1)], [75, 6],
+           'who is no replica: UNKNOWN_LEADER_EPOCH, or that it is not known here')
     t.same(fetch(99)['ErrorCode'], 1, 'OFFSET_OUT_OF_RANGE')
     node.change(F, Isr=[1])
     got = node.produce('r', batch([b'3']))

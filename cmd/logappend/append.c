@@ -282,6 +282,8 @@ static bool may_append(struct part *a)
 		part_fail(a, WIRE_KAFKA_STORAGE_ERROR, NULL);
 	else if (p->step.role != PAGE_LEADER)
 		part_fail(a, WIRE_NOT_LEADER_OR_FOLLOWER, NULL);
+	else if (a->epoch >= 0 && a->epoch != p->step.epoch)
+		part_fail(a, WIRE_FENCED_LEADER_EPOCH, NULL);
 	else if (a->in->acks == -1 && !replica_enough(&p->step))
 		fail_here(a, WIRE_NOT_ENOUGH_REPLICAS, NULL);
 	else

@@ -113,6 +113,7 @@ static void on_drained(void *ctx)
 /* What was appended stays appended; the loop drops its answer. */
 static void on_flush(void *ctx, struct port_from from)
 {
+	replica_fetch_flush(from);
 }
 
 /* A sync of a small file or a directory failed: before any answer that counts on it leaves. */
@@ -131,6 +132,8 @@ static void on_turn(void *ctx)
 	flush_turn();
 	checkpoints_turn();
 	partitions_publish();
+	replica_fetch_turn();
+	insync_turn();
 	wake_turn();
 	deleted_turn();
 }

@@ -17,6 +17,7 @@
 #include "meta/node.h"
 #include "page/page.h"
 #include "port/loop.h"
+#include "replica/isr.h"
 #include "replica/replica.h"
 #include "wire/wire.h"
 
@@ -46,6 +47,10 @@ struct partition {
 	struct part *gathered, **gathered_end;   /* appends for the next write, in order */
 	struct partition *next_gathered;
 	struct port_timer timer;        /* the first deadline of what is parked */
+	struct port_timer isr_timer;    /* the next look at who is in sync */
+	bool isr_wanted;                /* in insync.c's queue */
+	struct partition *next_isr;
+	struct feed *feeds;             /* in fetch sessions of replicas: feed.h */
 	struct log_reader *reader;      /* for replicas' fetches; NULL until one comes */
 	uint32_t reader_layout;
 	bool reader_known;
@@ -67,6 +72,7 @@ struct node {
 	bool drop_cache;                /* a sync failed since the machine started */
 	bool serving, stopping;
 	struct map partitions;          /* by key */
+	struct replica_brokers brokers; /* as the metadata has them */
 	struct partition *touched, *dirty;
 	struct checkpoint recovery_points, log_starts, high_watermarks;   /* as read at the start */
 	bool log_starts_changed;
@@ -90,7 +96,8 @@ struct partition *partition_get(const struct uuid *topic_id, int32_t index);   /
 struct partition *partition_known(const struct uuid *topic_id, int32_t index); /* maybe unmade */
 struct partition *partition_open(const struct meta_topic *t, int32_t index);   /* NULL: no slot */
 void partition_role(struct partition *p, const struct meta_partition *m);      /* lead or follow */
-void partition_delete(struct partition *p);             /* its topic is gone */
+/* It is here no longer; what is parked fails with error. */
+void partition_delete(struct partition *p, int error);
 void partition_leave(struct partition *p);              /* clean stop: what is parked fails */
 int partition_finish(struct partition *p);              /* its log, unsynced; -1 it was said */
 void partition_offline(struct partition *p, const char *why);
@@ -98,6 +105,11 @@ void partition_touch(struct partition *p);              /* publish it at the end
 void partition_written(struct partition *p);            /* log end moved */
 void partition_watch(struct partition *p);              /* something was parked: arm the timer */
 void partitions_publish(void);                          /* end of turn: slots, wakes, acks */
+
+/* --- insync.c: changes of ISRs, asked of the controller --- */
+void insync_note(struct partition *p);                  /* its step may want one */
+void insync_forget(struct partition *p);
+void insync_turn(void);                                 /* end of turn */
 
 /* --- making.c --- */
 void partition_make_later(struct partition *p);         /* it has no directory yet */
@@ -178,6 +190,12 @@ void delete_records(const struct port_call *c, const struct wire_request *r);
 void offset_for_leader_epoch(const struct port_call *c, const struct wire_request *r);
 void describe_producers(const struct port_call *c, const struct wire_request *r);
 void replica_fetch(const struct port_call *c, const struct wire_request *r);
+void replica_fetch_turn(void);                           /* end of turn: those that waited */
+void replica_fetch_flush(struct port_from from);         /* no answer is wanted */
+
+/* --- feeds.c: partitions that replicas fetch --- */
+void feeds_published(struct partition *p);               /* something of it changed */
+void feeds_leave(struct partition *p);                   /* it is about to go */
 
 /* --- recode.c --- */
 struct recode_job {

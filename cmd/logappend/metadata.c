@@ -1,5 +1,6 @@
 /* Following the metadata: which partitions are here, who leads them, what configs they have. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -10,10 +11,15 @@
 #include "wire/codes.h"
 
 enum {                          /* record types, Kafka's metadata records */
+	REGISTER_BROKER_RECORD = 0,
+	UNREGISTER_BROKER_RECORD = 1,
 	PARTITION_RECORD = 3,
 	CONFIG_RECORD = 4,
 	PARTITION_CHANGE_RECORD = 5,
+	FENCE_BROKER_RECORD = 7,
+	UNFENCE_BROKER_RECORD = 8,
 	REMOVE_TOPIC_RECORD = 9,
+	BROKER_REGISTRATION_CHANGE_RECORD = 17,
 };
 
 /* --- configs ---------------------------------------------------------------------------------- */
@@ -55,6 +61,7 @@ void partition_configure(struct partition *p)
 	p->plain_delete = strstr(word(t, "cleanup.policy"), "delete");
 	p->delete_delay_ms = number(t, "file.delete.delay.ms");
 	p->step.min_insync = (int)number(t, "min.insync.replicas");
+	p->step.lag_ms = number(NULL, "replica.lag.time.max.ms");
 	c->compacted = p->rules.compact;
 	c->segment_bytes = number(t, "segment.bytes");
 	c->segment_ms = number(t, "segment.ms");
@@ -64,6 +71,22 @@ void partition_configure(struct partition *p)
 	c->producer_expiration_ms = number(NULL, "producer.id.expiration.ms");
 	if (p->log)
 		log_configure(p->log, c);
+}
+
+/* --- brokers ---------------------------------------------------------------------------------- */
+
+/* Who may be in sync is asked of these with every fetch of a replica. */
+static void note_brokers(struct meta_image *image)
+{
+	struct replica_brokers *to = &node.brokers;
+	size_t at = 0;
+	struct replica_broker *v = realloc(to->v, (image->brokers.n + 1) * sizeof *v);
+	if (!v)
+		abort();    /* with an old list a broker that is gone could be taken for in sync */
+	*to = (struct replica_brokers){v, 0};
+	for (const struct meta_broker *b; (b = map_next(&image->brokers, &at));)
+		v[to->n++] = (struct replica_broker){
+			b->id, b->epoch, b->fenced, b->in_controlled_shutdown};
 }
 
 /* --- partitions ------------------------------------------------------------------------------- */
@@ -81,7 +104,7 @@ static void settle(const struct meta_topic *t, const struct meta_partition *m)
 	struct partition *p = partition_known(&t->id, m->id);
 	if (!is_here(m)) {
 		if (p)
-			partition_delete(p);
+			partition_delete(p, WIRE_NOT_LEADER_OR_FOLLOWER);
 		return;
 	}
 	if (!p)
@@ -112,7 +135,7 @@ static void settle_all(struct meta_image *image)
 {
 	size_t at = 0;
 	for (struct partition *p; (p = orphan(image));)
-		partition_delete(p);
+		partition_delete(p, WIRE_UNKNOWN_TOPIC_OR_PARTITION);
 	for (struct meta_topic *t; (t = map_next(&image->topics_by_id, &at));)
 		for (int32_t i = 0; i < t->partitions_n; i++)
 			settle(t, &t->partitions[i]);
@@ -139,21 +162,33 @@ static void on_record(void *ctx, struct meta_image *image, int type, const void 
 {
 	if (!node.serving)
 		return;
-	if (type == PARTITION_RECORD) {
+	switch (type) {
+	case PARTITION_RECORD: {
 		const struct partition_record *r = record;
 		settle_one(image, &r->topic_id, r->partition_id);
-	} else if (type == PARTITION_CHANGE_RECORD) {
+		break;
+	}
+	case PARTITION_CHANGE_RECORD: {
 		const struct partition_change_record *r = record;
 		settle_one(image, &r->topic_id, r->partition_id);
-	} else if (type == REMOVE_TOPIC_RECORD) {
+		break;
+	}
+	case REMOVE_TOPIC_RECORD:
 		for (struct partition *p; (p = orphan(image));)
-			partition_delete(p);
-	} else if (type == CONFIG_RECORD) {
+			partition_delete(p, WIRE_UNKNOWN_TOPIC_OR_PARTITION);
+		break;
+	case CONFIG_RECORD: {
 		const struct config_record *r = record;
 		if (r->resource_type == META_TOPIC)
 			configure_topic(image, r->resource_name);
 		else if (r->resource_type == META_BROKER)
 			configure_all();
+		break;
+	}
+	case REGISTER_BROKER_RECORD: case UNREGISTER_BROKER_RECORD:
+	case FENCE_BROKER_RECORD: case UNFENCE_BROKER_RECORD:
+	case BROKER_REGISTRATION_CHANGE_RECORD:
+		note_brokers(image);
 	}
 }
 
@@ -166,6 +201,7 @@ static void on_reset(void *ctx, struct meta_image *image)
 {
 	if (!node.serving)
 		return;
+	note_brokers(image);
 	settle_all(image);
 	configure_all();
 }
@@ -189,6 +225,7 @@ static void on_caught_up(void *ctx, struct meta_image *image)
 	if (meta_broker(image, node.me.id))
 		strays_put_away();
 	deleted_find();
+	note_brokers(image);
 	settle_all(image);
 	free_slots();
 	page_applied(&node.page, image->offset);

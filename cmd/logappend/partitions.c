@@ -44,6 +44,7 @@ static struct partition *new_partition(const struct meta_topic *t, int32_t index
 	p->gathered_end = &p->gathered;
 	log_config_default(&p->config);
 	replica_init(&p->step, node.me.id);
+	p->step.brokers = &node.brokers;
 	p->topic = strdup(t->name);
 	if (p->topic && asprintf(&p->name, "%s-%d", t->name, index) >= 0)
 		return p;
@@ -159,21 +160,18 @@ static int64_t last_epoch_start(const struct log *l)
 }
 
 /* Other replicas compare their epochs with ours, so it is on disk before anything is accepted. A
- * lone replica's epoch is written with its first record: a node with thousands of partitions starts
- * in an instant. */
+ * lone replica's epoch is written with its first record, or when others come: a node with thousands
+ * of partitions starts in an instant. *start: where this leadership began. */
 static int begin_epoch(struct partition *p, const struct meta_partition *m, int64_t *start)
 {
-	if (p->unmade) {
-		*start = 0;
+	bool goes_on = p->step.role == PAGE_LEADER && p->step.epoch == m->leader_epoch;
+	*start = goes_on ? p->step.epoch_start : 0;
+	if (p->unmade)
 		return 0;
-	}
 	int32_t last = log_last_epoch(p->log);
-	if (last == m->leader_epoch) {
-		*start = last_epoch_start(p->log);
-		return 0;
-	}
-	*start = log_end(p->log);
-	if (m->replicas_n == 1 && last < m->leader_epoch)
+	if (!goes_on)
+		*start = last == m->leader_epoch ? last_epoch_start(p->log) : log_end(p->log);
+	if (last == m->leader_epoch || (m->replicas_n == 1 && last < m->leader_epoch))
 		return 0;
 	if (log_epoch_start(p->log, m->leader_epoch) == 0)
 		return 0;
@@ -182,29 +180,36 @@ static int begin_epoch(struct partition *p, const struct meta_partition *m, int6
 	return -1;
 }
 
-void partition_role(struct partition *p, const struct meta_partition *m)
+static void lead(struct partition *p, const struct meta_partition *m)
 {
+	struct replica_assignment a = {
+		.epoch = m->leader_epoch, .partition_epoch = m->partition_epoch,
+		.replicas = m->replicas, .replicas_n = m->replicas_n,
+		.isr = m->isr, .isr_n = m->isr_n,
+	};
 	int64_t start;
-	/* Among others an epoch is on disk before it begins. */
-	if (p->unmade && m->replicas_n > 1)
-		partition_make(p);
-	if (!p->log && !p->unmade)
-		return;
-	partition_touch(p);
-	if (m->leader != node.me.id) {
-		if (p->step.role != PAGE_FOLLOWER || p->step.epoch != m->leader_epoch)
-			replica_follow(&p->step, m->leader_epoch);
-		return;
-	}
-	start = p->step.epoch_start;
-	if ((p->step.role != PAGE_LEADER || p->step.epoch != m->leader_epoch)
-	    && begin_epoch(p, m, &start) < 0) {
+	if (begin_epoch(p, m, &start) < 0) {
 		partition_offline(p, log_error(p->log));
 		return;
 	}
-	if (replica_lead(&p->step, m->leader_epoch, start, m->replicas, m->replicas_n, m->isr,
-	                 m->isr_n) < 0)
+	if (replica_lead(&p->step, &a, start, port_now_ms()) < 0)
 		abort();    /* no memory for a list of node ids */
+}
+
+/* The answer to AlterPartition may have told of a later state than the record at hand. A partition
+ * that was never led has no epoch that others could know; it is made when it is needed. */
+void partition_role(struct partition *p, const struct meta_partition *m)
+{
+	bool leads = m->leader == node.me.id;
+	if (p->unmade && leads && m->replicas_n > 1 && m->leader_epoch > 0)
+		partition_make(p);
+	if ((!p->log && !p->unmade) || m->partition_epoch < p->step.partition_epoch)
+		return;
+	partition_touch(p);
+	if (leads)
+		lead(p, m);
+	else
+		replica_follow(&p->step, m->leader_epoch, m->partition_epoch);
 }
 
 /* --- publishing ------------------------------------------------------------------------------- */
@@ -242,6 +247,26 @@ void partition_watch(struct partition *p)
 		abort();    /* what is parked would have no deadline */
 }
 
+static void look_at_isr(void *arg)
+{
+	struct partition *p = arg;
+	replica_isr_check(&p->step, port_now_ms());
+	partition_touch(p);
+}
+
+static void watch_isr(struct partition *p)
+{
+	if (!p->step.members_n || p->isr_timer.node.place)
+		return;
+	int64_t at = replica_isr_next_check(&p->step, port_now_ms());
+	if (at == INT64_MAX)
+		return;
+	p->isr_timer.fn = look_at_isr;
+	p->isr_timer.arg = p;
+	if (port_timer_set(node.loop, &p->isr_timer, at) < 0)
+		abort();    /* a replica that is gone would hold the others up for ever */
+}
+
 static void publish(struct partition *p)
 {
 	struct page_slot s;
@@ -259,6 +284,7 @@ static void publish(struct partition *p)
 	page_write(&node.page, p->slot, &s);
 	p->step.changed = false;
 	wake_note(p->slot);
+	feeds_published(p);
 	checkpoints_note();
 }
 
@@ -277,6 +303,8 @@ void partitions_publish(void)
 		p->touched = false;
 		publish(p);
 		finish(p);
+		insync_note(p);
+		watch_isr(p);
 	}
 }
 
@@ -300,11 +328,13 @@ void partition_offline(struct partition *p, const char *why)
 	partition_touch(p);
 }
 
-void partition_delete(struct partition *p)
+void partition_delete(struct partition *p, int error)
 {
 	char renamed[PAGE_NAME * 2];
 	flush_forget(p);
-	fail_parked(p, WIRE_UNKNOWN_TOPIC_OR_PARTITION);
+	insync_forget(p);
+	feeds_leave(p);
+	fail_parked(p, error);
 	if (p->unmade) {
 		partition_make_never(p);
 	} else if (p->log && log_delete(p->log, renamed, sizeof renamed) == 0) {
@@ -320,6 +350,7 @@ void partition_delete(struct partition *p)
 		break;
 	}
 	port_timer_stop(node.loop, &p->timer);
+	port_timer_stop(node.loop, &p->isr_timer);
 	page_free(&node.page, p->slot);
 	wake_note(p->slot);
 	map_del(&node.partitions, &p->key, sizeof p->key);

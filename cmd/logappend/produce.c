@@ -65,8 +65,6 @@ static void one(struct part *a, const struct meta_topic *t, struct span name, in
 		part_fail(a, WIRE_INVALID_TXN_STATE, "No transaction is open");
 	else if (!a->p || node.stopping)
 		part_fail(a, WIRE_NOT_LEADER_OR_FOLLOWER, NULL);
-	else if (a->epoch >= 0 && a->epoch != a->p->step.epoch)
-		part_fail(a, WIRE_FENCED_LEADER_EPOCH, NULL);
 	else
 		part_append(a);
 }

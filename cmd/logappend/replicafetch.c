@@ -1,193 +1,315 @@
 /* Fetch from replicas: everything to the log end, as ranges of the files; a replica's offset is
- * what it has on disk. */
-#include <errno.h>
+ * what it has on disk. With nothing to read a request waits, and is answered in the turn in which
+ * something is appended. */
 #include <stdlib.h>
 
 #include "base/buf.h"
-#include "daemon.h"
-#include "fetch/read.h"
-#include "wire/api.h"
+#include "feed.h"
 #include "wire/codes.h"
 
-enum { PIECES = 2 * 1024 };     /* for each partition with records: a range, what lies before it */
+enum {
+	PIECES = 2 * 1024,       /* for each partition with records: a range, what lies before it */
+	SESSIONS = 1000,         /* max.incremental.fetch.session.cache.slots */
+	REFRESH_MS = 500,
+};
 
-typedef struct fetch_request_fetch_partition ask;
 typedef struct fetch_response_partition_data answer;
+typedef struct fetch_response_fetchable_topic_response topic_answer;
 
-struct range {
-	struct partition *p;
-	uint32_t slot, layout;
-	struct log_range at;
-};
-
-struct reading {
-	struct request *q;
-	int32_t replica;
-	int64_t bytes_left;
-	struct range ranges[PIECES / 2];
-	int ranges_n;
-};
-
-static struct reading now;
+static struct fetch_sessions *sessions;
 static struct buf out;
+static struct found *found;      /* of the request at hand */
+static int found_n, found_cap;
 
-static int open_reader(struct partition *p)
+/* --- what there is ---------------------------------------------------------------------------- */
+
+static struct found *add_found(void)
 {
-	if (!p->reader) {
-		if (!(p->reader = log_reader_new(node.dirfd, p->name)))
-			return -1;
-		log_reader_trust(p->reader, p->opened_end);
+	if (found_n == found_cap) {
+		int cap = found_cap ? 2 * found_cap : 64;
+		struct found *v = realloc(found, (size_t)cap * sizeof *v);
+		if (!v)
+			abort();    /* what the replica's session counts as told would not be */
+		found = v;
+		found_cap = cap;
 	}
-	if (p->reader_known && p->reader_layout == p->layout)
-		return 0;
-	if (log_reader_layout(p->reader, p->layout) < 0)
-		return -1;
-	p->reader_known = true;
-	p->reader_layout = p->layout;
-	return 0;
+	return &found[found_n++];
 }
 
-static bool is_replica(const struct partition *p, int32_t id)
+/* An incremental request asks for those of which the replica does not know everything, a full one
+ * for all. */
+static struct feed *first_feed(const struct fetch *f)
 {
-	for (int i = 0; i < p->step.members_n; i++)
-		if (p->step.members[i].id == id)
-			return true;
-	return false;
+	struct session *s = f->set->owner;
+	if (f->kind == FETCH_INCREMENTAL)
+		return s ? s->first : NULL;
+	return f->set->first ? f->set->first->owner : NULL;
 }
 
-static void failed(answer *a, int error)
+static struct feed *next_feed(const struct fetch *f, const struct feed *e)
 {
-	a->error_code = (int16_t)error;
-	a->high_watermark = a->last_stable_offset = a->log_start_offset = -1;
+	if (f->kind == FETCH_INCREMENTAL)
+		return e->after;
+	return e->part->next ? e->part->next->owner : NULL;
 }
 
-static void found(struct partition *p, const struct fetch_found *f, answer *a)
+/* Bytes in all, or -1: there is something that cannot wait. */
+static int64_t look(const struct fetch *f)
 {
-	a->high_watermark = p->step.high_watermark;
-	a->last_stable_offset = p->step.last_stable;
-	a->log_start_offset = p->step.log_start;
-	if (f->diverging_epoch >= 0) {
-		a->diverging_epoch.epoch = f->diverging_epoch;
-		a->diverging_epoch.end_offset = f->diverging_end;
+	int64_t bytes = 0;
+	int ranges = 0;
+	bool urgent = false;
+	found_n = 0;
+	for (struct feed *e = first_feed(f); e; e = next_feed(f, e)) {
+		struct found *x = add_found();
+		bool room = ranges < PIECES / 2 && ranges < files_most_ranges();
+		feed_check(f, e, x);
+		if (!x->error && x->diverging_epoch < 0)
+			feed_read(e, room ? f->max_bytes - bytes : 0, room && !ranges, x);
+		urgent |= x->error || x->diverging_epoch >= 0;
+		bytes += x->range.bytes;
+		ranges += x->range.bytes > 0;
 	}
-	if (f->range.bytes <= 0)
-		return;
-	a->records = (struct span){NULL, (int32_t)f->range.bytes};
-	now.bytes_left -= f->range.bytes;
-	now.ranges[now.ranges_n++] = (struct range){p, p->slot, p->layout, f->range};
+	return urgent ? -1 : bytes;
 }
 
-/* Partition.fetchRecords of a follower: it must be a replica of this epoch's leader. */
-static void one(struct partition *p, const ask *in, answer *a)
+/* --- the answer ------------------------------------------------------------------------------- */
+
+static void fill(const struct found *x, answer *a)
 {
-	struct page_slot s;
-	struct fetch_found f;
-	struct fetch_ask want = {
-		.offset = in->fetch_offset, .current_leader_epoch = in->current_leader_epoch,
-		.last_fetched_epoch = in->last_fetched_epoch, .max_bytes = in->partition_max_bytes,
-		.leader_only = true,
+	const struct feed *e = x->feed;
+	*a = (answer){
+		.partition_index = e->part->partition, .preferred_read_replica = -1,
+		.error_code = (int16_t)x->error,
+		.high_watermark = -1, .last_stable_offset = -1, .log_start_offset = -1,
+		.diverging_epoch = {x->diverging_epoch, x->diverging_end},
+		.current_leader = {.leader_id = -1, .leader_epoch = -1},
+		.snapshot_id = {.end_offset = -1, .epoch = -1},
 	};
-	replica_slot(&p->step, &s);
-	int error = fetch_check(&s, in->current_leader_epoch, true);
-	if (!error && !is_replica(p, now.replica))
-		error = WIRE_UNKNOWN_LEADER_EPOCH;
-	if (!error && open_reader(p) < 0)
-		error = WIRE_KAFKA_STORAGE_ERROR;
-	if (error) {
-		failed(a, error);
+	if (x->error)
 		return;
-	}
-	/* A replica reads what is not committed yet: to the log end. */
-	s.high_watermark = s.last_stable = s.log_end;
-	bool room = now.ranges_n < PIECES / 2 && now.ranges_n < files_most_ranges();
-	fetch_read(p->reader, &s, &want, room ? now.bytes_left : 0, room && !now.ranges_n, &f);
-	if (f.error) {
-		failed(a, f.error);
-		return;
-	}
-	found(p, &f, a);
-	if (f.diverging_epoch < 0) {
-		replica_progress(&p->step, now.replica, in->fetch_offset, in->log_start_offset);
-		partition_touch(p);
-	}
+	a->high_watermark = e->p->step.high_watermark;
+	a->last_stable_offset = e->p->step.last_stable;
+	a->log_start_offset = e->p->step.log_start;
+	if (x->range.bytes > 0)
+		a->records = (struct span){NULL, (int32_t)x->range.bytes};
 }
 
-static void one_topic(const struct fetch_request_fetch_topic *in,
-                      struct fetch_response_fetchable_topic_response *to, int version)
+/* What the replica knows after this answer. A partition that had records, or has more, or an error,
+ * comes again unless its next request says that it went on. */
+static bool tell(const struct found *x)
 {
-	const struct meta_topic *t = version < 13 ? meta_topic_named(node.image, in->topic)
-	                                          : meta_topic_with_id(node.image, &in->topic_id);
-	int unknown = version < 13 ? WIRE_UNKNOWN_TOPIC_OR_PARTITION : WIRE_UNKNOWN_TOPIC_ID;
-	to->topic = in->topic;
-	to->topic_id = in->topic_id;
-	to->partitions_n = in->partitions_n;
-	to->partitions = request_get(now.q, (size_t)in->partitions_n * sizeof(answer) + 1);
-	for (int32_t i = 0; i < in->partitions_n; i++) {
-		answer *a = &to->partitions[i];
-		int32_t index = in->partitions[i].partition;
-		struct partition *p = t ? partition_get(&t->id, index) : NULL;
-		*a = (answer){
-			.partition_index = index, .preferred_read_replica = -1,
-			.diverging_epoch = {.epoch = -1, .end_offset = -1},
-			.current_leader = {.leader_id = -1, .leader_epoch = -1},
-			.snapshot_id = {.end_offset = -1, .epoch = -1},
-		};
-		if (!t)
-			failed(a, unknown);
-		else if (!p)
-			failed(a, meta_partition(t, index) ? WIRE_NOT_LEADER_OR_FOLLOWER
-			                                   : WIRE_UNKNOWN_TOPIC_OR_PARTITION);
-		else
-			one(p, &in->partitions[i], a);
+	struct feed *e = x->feed;
+	int64_t hw = x->error ? -1 : e->p->step.high_watermark;
+	int64_t start = x->error ? -1 : e->p->step.log_start;
+	bool data = x->range.bytes > 0, diverging = x->diverging_epoch >= 0;
+	bool must = fetch_tell(e->part, x->error, hw, start, diverging, data);
+	if (data || diverging || x->error || x->more)
+		feed_ready(e);
+	else
+		feed_done(e);
+	return must;
+}
+
+static bool same_topic(const topic_answer *t, const struct feed *e)
+{
+	return e->set->by_id ? uuid_same(&t->topic_id, &e->part->topic_id)
+	                     : span_same(t->topic, e->part->topic);
+}
+
+/* Those that are not in the answer leave `found`: its ranges fill the gaps in order. */
+static void fill_all(const struct fetch *f, struct fetch_response *to)
+{
+	size_t n = (size_t)found_n;
+	answer *a = request_get(f->q, n * sizeof *a + 1);
+	int kept = 0;
+	to->responses = request_get(f->q, n * sizeof *to->responses + 1);
+	for (int i = 0; i < found_n; i++) {
+		struct feed *e = found[i].feed;
+		topic_answer *t = to->responses_n ? &to->responses[to->responses_n - 1] : NULL;
+		if (!tell(&found[i]) && f->kind == FETCH_INCREMENTAL)
+			continue;
+		if (!t || !same_topic(t, e)) {
+			t = &to->responses[to->responses_n++];
+			t->topic = e->part->topic;
+			t->topic_id = e->part->topic_id;
+			t->partitions = &a[kept];
+		}
+		t->partitions_n++;
+		fill(&found[i], &a[kept]);
+		found[kept++] = found[i];
 	}
+	found_n = kept;
 }
 
 /* The encoded answer with the ranges in its gaps. */
-static void send(struct request *q, const struct wire_gaps *gaps)
+static void send(const struct request *q, const struct wire_gaps *gaps)
 {
 	static struct port_piece pieces[PIECES + 1];
-	size_t from = 0;
+	size_t from = 0, gap = 0;
 	uint16_t n = 0;
-	for (size_t i = 0; i < gaps->n; i++) {
-		const struct range *r = &now.ranges[i];
+	for (int i = 0; i < found_n; i++) {
+		const struct log_range *r = &found[i].range;
+		const struct partition *p = found[i].feed->p;
+		if (r->bytes <= 0)
+			continue;
+		size_t to = gaps->v[gap++].at;
 		pieces[n++] = (struct port_piece){
-			.bytes = {(char *)out.p + from, (int32_t)(gaps->v[i].at - from)}, .fd = -1};
+			.bytes = {(char *)out.p + from, (int32_t)(to - from)}, .fd = -1};
 		pieces[n++] = (struct port_piece){
-			.slot = r->slot, .base = (uint64_t)r->at.base, .generation = r->layout,
-			.offset = (uint64_t)r->at.position, .n = (uint32_t)r->at.bytes,
-			.fd = r->at.fd};
-		from = gaps->v[i].at;
+			.slot = p->slot, .base = (uint64_t)r->base, .generation = p->layout,
+			.offset = (uint64_t)r->position, .n = (uint32_t)r->bytes, .fd = r->fd};
+		from = to;
 	}
 	pieces[n++] = (struct port_piece){
 		.bytes = {(char *)out.p + from, (int32_t)(out.n - from)}, .fd = -1};
 	port_answer(node.loop, q->from, PORT_BYTES, 0, pieces, n);
 }
 
-void replica_fetch(const struct port_call *c, const struct wire_request *r)
+static void encode_and_send(struct request *q, const struct fetch_response *to)
 {
 	static struct wire_gaps gaps;
+	out.n = 0;
+	gaps.n = 0;
+	if (wire_response_header(&out, q->key, q->version, q->correlation) < 0
+	    || wire_encode(q->type, q->version, to, &out, &gaps) < 0)
+		port_answer(node.loop, q->from, PORT_CLOSE, 0, NULL, 0);
+	else
+		send(q, &gaps);
+}
+
+static void answer_now(struct fetch *f)
+{
+	struct fetch_response *to = request_answer(f->q);
+	int error = fetch_end(sessions, f->set, f->kind, f->request_epoch, port_now_ms(),
+	                      &to->session_id);
+	to->error_code = (int16_t)error;
+	if (error)
+		found_n = 0;
+	else
+		fill_all(f, to);
+	encode_and_send(f->q, to);
+	for (int i = 0; i < found_n; i++)
+		if (found[i].range.bytes > 0)
+			files_note(found[i].feed->p);
+}
+
+static void end(struct fetch *f)
+{
+	fetch_unpark(f);
+	fetch_set_drop(f->set);
+	request_drop(f->q);
+}
+
+/* What has nothing new is not looked at again before it changes. */
+static void rest(void)
+{
+	for (int i = 0; i < found_n; i++) {
+		struct feed *e = found[i].feed;
+		if (!found[i].range.bytes && !found[i].more
+		    && e->part->high_watermark == e->p->step.high_watermark
+		    && e->part->log_start == e->p->step.log_start)
+			feed_done(e);
+	}
+}
+
+static bool answered(struct fetch *f)
+{
+	int64_t bytes = look(f);
+	if (bytes >= 0 && bytes < f->min_bytes && port_now_ms() < f->deadline_ms && f->set->first) {
+		rest();
+		return false;
+	}
+	answer_now(f);
+	end(f);
+	return true;
+}
+
+void replica_fetch_turn(void)
+{
+	for (struct fetch *f; (f = fetch_woken());)
+		answered(f);
+	partitions_publish();    /* of those that were made on the way */
+}
+
+void replica_fetch_flush(struct port_from from)
+{
+	struct fetch *f = fetch_parked_by(from);
+	if (f)
+		end(f);
+}
+
+/* --- the request ------------------------------------------------------------------------------ */
+
+/* Those that the request names say where the replica is; the others are where they were, which
+ * counts as a sign of life now and then. */
+static void progress(struct fetch *f)
+{
+	struct session *s = f->set->owner;
+	int64_t now = port_now_ms();
+	bool all = s && now - s->refreshed_ms >= REFRESH_MS;
+	if (all)
+		s->refreshed_ms = now;
+	for (struct fetch_part *p = all ? f->set->first : NULL; p; p = p->next)
+		feed_progress(f, p->owner, now);
+	for (struct feed *e = !all && s ? s->first : NULL; e; e = e->after)
+		feed_progress(f, e, now);
+}
+
+static void refuse(struct request *q, int error)
+{
+	struct fetch_response *to = request_answer(q);
+	to->error_code = (int16_t)error;
+	found_n = 0;
+	encode_and_send(q, to);
+	request_drop(q);
+}
+
+static int begin(struct fetch *f, const struct fetch_request *in)
+{
+	int version = f->q->version;
+	int64_t now = port_now_ms();
+	if (!sessions && (sessions = fetch_sessions_new(SESSIONS)))
+		fetch_sessions_hook(sessions, &feed_hooks);
+	if (!sessions)
+		return -1;
+	if (in->session_epoch == 0)
+		fetch_sessions_expire(sessions, now);
+	f->request_epoch = in->session_epoch;
+	f->replica = version < 15 ? in->replica_id : in->replica_state.replica_id;
+	f->broker_epoch = version < 15 ? REPLICA_EPOCH_NOT_GIVEN : in->replica_state.replica_epoch;
+	f->max_bytes = in->max_bytes;
+	f->min_bytes = in->min_bytes < in->max_bytes ? in->min_bytes : in->max_bytes;
+	f->deadline_ms = now + in->max_wait_ms;
+	return fetch_begin(sessions, in, version, now, &f->set, &f->kind);
+}
+
+void replica_fetch(const struct port_call *c, const struct wire_request *r)
+{
 	struct fetch_request in;
 	struct request *q = request_new(c, r);
 	if (!q || request_decode(q, r, &in) < 0)
 		return;
-	struct fetch_response *to = request_answer(q);
-	now.q = q;
-	now.replica = r->version < 15 ? in.replica_id : in.replica_state.replica_id;
-	now.bytes_left = in.max_bytes;
-	now.ranges_n = 0;
-	to->responses_n = in.topics_n;
-	to->responses = request_get(q, (size_t)in.topics_n * sizeof *to->responses + 1);
-	for (int32_t i = 0; i < in.topics_n; i++)
-		one_topic(&in.topics[i], &to->responses[i], r->version);
-	out.n = 0;
-	gaps.n = 0;
-	if (wire_response_header(&out, q->key, q->version, q->correlation) < 0
-	    || wire_encode(q->type, q->version, to, &out, &gaps) < 0
-	    || gaps.n != (size_t)now.ranges_n)
+	struct fetch *f = request_get(q, sizeof *f);
+	f->q = q;
+	int error = begin(f, &in);
+	if (error) {
+		if (error > 0) {
+			refuse(q, error);
+			return;
+		}
 		port_answer(node.loop, q->from, PORT_CLOSE, 0, NULL, 0);
-	else
-		send(q, &gaps);
-	for (int i = 0; i < now.ranges_n; i++)
-		files_note(now.ranges[i].p);
-	request_drop(q);
+		request_drop(q);
+		return;
+	}
+	struct session *s = f->set->owner;
+	if (s && s->waiting) {
+		struct fetch *before = s->waiting;    /* the replica has gone on */
+		look(before);
+		answer_now(before);
+		end(before);
+	}
+	progress(f);
+	if (!answered(f))
+		fetch_park(f);
 }

@@ -4,6 +4,7 @@
 
 #include <assert.h>
 
+#include "replica/inside.h"
 #include "wire/codes.h"
 
 static void unlink_wait(struct replica_queue *q, struct replica_wait *w)
@@ -56,8 +57,7 @@ int replica_park(struct replica *r, struct replica_wait *w, enum replica_waits k
 	if (kind == REPLICA_TRIMMED) {
 		waits_reached(r, kind, replica_low_watermark(r), 0);
 	} else {
-		int e = replica_enough(r) ? 0 : WIRE_NOT_ENOUGH_REPLICAS_AFTER_APPEND;
-		waits_reached(r, kind, r->high_watermark, e);
+		waits_reached(r, kind, r->high_watermark, replica_end_of_append(r));
 	}
 	return 0;
 }
