@@ -97,6 +97,12 @@ $B/t/18%.t: $B/obj/t/18%.o $B/groups.a $B/lib.a
 	$(call link,$(CC) $(CFLAGS)) $(LIBS_groupcoord) -lskarnet
 $B/t/4%.t: $B/obj/t/4%.o $B/groups.a $B/lib.a
 	$(call link,$(CC) $(CFLAGS)) $(LIBS_groupcoord) -lskarnet
+# Tests of elect's controller step link it.
+STEPS = $(filter-out %/elect.o,$(call objects,elect))
+$B/elect.a: $(STEPS)
+	$(archive)
+$B/t/162%.t: $B/obj/t/162%.o $B/elect.a $B/lib.a
+	$(call link,$(CC) $(CFLAGS)) -lskarnet
 $(CRASH): $B/crash/%: $B/obj/t/crash/%.o $B/lib.a
 	$(call link,$(CC) $(CFLAGS))
 $(SHIMS): $B/crash/%.so: t/crash/%.c
@@ -112,13 +118,19 @@ $B/asan/18%.t: $B/asan/obj/t/18%.o $B/asan/groups.a $B/asan/lib.a
 	$(call link,$(CC) $(SANITIZE)) $(LIBS_groupcoord) -lskarnet
 $B/asan/4%.t: $B/asan/obj/t/4%.o $B/asan/groups.a $B/asan/lib.a
 	$(call link,$(CC) $(SANITIZE)) $(LIBS_groupcoord) -lskarnet
+$B/asan/elect.a: $(STEPS:$B/%=$B/asan/%)
+	$(archive)
+$B/asan/162%.t: $B/asan/obj/t/162%.o $B/asan/elect.a $B/asan/lib.a
+	$(call link,$(CC) $(SANITIZE)) -lskarnet
 $B/asan/%.t: $B/asan/obj/t/%.o $B/asan/lib.a
 	$(call link,$(CC) $(SANITIZE))
 $B/fuzz/obj/%.o: %.c | $B/need/check $(GENH)
 	$(call compile,fuzz,$(CLANG),$(SANITIZE) -fsanitize=fuzzer-no-link)
 $B/fuzz/lib.a: $(LIBSRC:%.c=$B/fuzz/obj/%.o)
 	$(archive)
-$(FUZZ): $B/fuzz/%: $B/fuzz/obj/t/fuzz/%.o $B/fuzz/lib.a
+$B/fuzz/elect.a: $(STEPS:$B/%=$B/fuzz/%)
+	$(archive)
+$(FUZZ): $B/fuzz/%: $B/fuzz/obj/t/fuzz/%.o $B/fuzz/elect.a $B/fuzz/lib.a
 	$(call link,$(CLANG) $(SANITIZE) -fsanitize=fuzzer)
 
 # Apache Kafka's jars: its tools read our files, its node is what ours is compared to. Kept outside

@@ -1,12 +1,11 @@
-/* BrokerRegistration, BrokerHeartbeat, sessions (ClusterControlManager, BrokerHeartbeatManager). */
+/* BrokerRegistration, UnregisterBroker (ClusterControlManager). */
 #include <string.h>
 
-#include "controller.h"
-#include "meta/config.h"
 #include "meta/record.h"
+#include "partition_change.h"
 #include "wire/codes.h"
 
-enum { FENCE = 1, UNFENCE = -1 };
+enum { PREVIOUS_EPOCH = 3 }; /* the request's version that has PreviousBrokerEpoch */
 
 bool broker_is_active(const struct controller *c, int32_t id)
 {
@@ -15,20 +14,20 @@ bool broker_is_active(const struct controller *c, int32_t id)
 	return b && !b->fenced && !b->in_controlled_shutdown;
 }
 
-struct session *session_of(struct controller *c, int32_t id)
+bool broker_takes_replicas(const struct meta_broker *b)
 {
-	struct session *s;
+	int32_t n = 0;
 
-	for (int i = 0; i < c->sessions_n; i++)
-		if (c->sessions[i].id == id)
-			return &c->sessions[i];
-	if (c->sessions_n == SESSIONS_MAX)
-		return NULL;
-	s = &c->sessions[c->sessions_n++];
-	*s = (struct session){
-		.id = id, .epoch = -1, .seen_ms = INT64_MIN, .offset = -1, .shutdown_offset = -1
-	};
-	return s;
+	if (b->log_dirs_n == 0 || b->cordoned_n < 0)
+		return true;
+	for (int32_t i = 0; i < b->log_dirs_n; i++) {
+		bool cordoned = false;
+
+		for (int32_t j = 0; j < b->cordoned_n; j++)
+			cordoned = cordoned || uuid_same(&b->log_dirs[i], &b->cordoned[j]);
+		n += !cordoned;
+	}
+	return n > 0;
 }
 
 struct fault broker_epoch_fault(struct operation *op, int32_t id, int64_t epoch)
@@ -44,44 +43,6 @@ struct fault broker_epoch_fault(struct operation *op, int32_t id, int64_t epoch)
 			     "%lld",
 			     (long long)b->epoch, id, (long long)epoch);
 	return GOOD;
-}
-
-static void broker_change(struct operation *op, const struct meta_broker *b, int8_t fenced,
-			  bool shutdown)
-{
-	struct broker_registration_change_record r;
-
-	wire_init(&wire_broker_registration_change_record, &r);
-	r.broker_id = b->id;
-	r.broker_epoch = b->epoch;
-	r.fenced = fenced;
-	r.in_controlled_shutdown = shutdown;
-	operation_record(op, META_BROKER_CHANGE, &r);
-}
-
-static void fence_broker(struct operation *op, const struct meta_broker *b)
-{
-	leaders_without(op, b->id);
-	broker_change(op, b, FENCE, false);
-}
-
-static void unfence_broker(struct operation *op, const struct meta_broker *b)
-{
-	broker_change(op, b, UNFENCE, false);
-	leaders_with(op, b->id);
-}
-
-/* --- registration --- */
-
-static int64_t session_ms(const struct operation *op)
-{
-	return meta_config_int(op->c->image, op->c->settings->node.id, NULL,
-			       "broker.session.timeout.ms");
-}
-
-static bool session_valid(const struct operation *op, const struct session *s)
-{
-	return s && s->seen_ms != INT64_MIN && op->now_ms - s->seen_ms < session_ms(op);
 }
 
 static bool same_directory(const struct meta_broker *b,
@@ -167,7 +128,7 @@ static struct fault check_registration(struct operation *op,
 	/* A broker that comes back with the directory of its predecessor shows that this one is
 	 * dead. */
 	if (b && !uuid_same(&b->incarnation, &in->incarnation_id) && !same_directory(b, in)
-	    && session_valid(op, session_of(op->c, b->id)))
+	    && session_is_valid(op, b->id))
 		return fault(op, WIRE_DUPLICATE_BROKER_REGISTRATION,
 			     "Another broker is registered with that broker id. If "
 			     "the broker was recently restarted this should self-resolve once the "
@@ -247,6 +208,19 @@ static bool nothing_new(const struct meta_broker *b, const struct broker_registr
 	return true;
 }
 
+/* What the predecessor was in sync with, this one is not yet. That it knows whom it follows shows
+ * that it stopped in order; else it may have lost something (KIP-966). */
+static void clean_up(struct operation *op, const struct broker_registration_request *in,
+		     const struct meta_broker *b, bool can_tell)
+{
+	bool in_order = can_tell && b && b->epoch == in->previous_broker_epoch;
+
+	if (elr_enabled(op) && !in_order)
+		leaders_without_lost(op, in->broker_id);
+	else
+		leaders_without(op, in->broker_id);
+}
+
 void register_broker(struct operation *op, const struct wire_request *q, const void *request,
 		     void *response)
 {
@@ -255,7 +229,7 @@ void register_broker(struct operation *op, const struct wire_request *q, const v
 	const struct meta_broker *b = meta_broker(op->c->image, in->broker_id);
 	bool same = b && uuid_same(&b->incarnation, &in->incarnation_id);
 	struct fault f = check_registration(op, in, b);
-	struct session *s = session_of(op->c, in->broker_id);
+	struct session *s = f.code ? NULL : session_of(op->c, in->broker_id);
 	int64_t epoch;
 
 	op->timeout_ms = 0; /* no client reads what it wrote here */
@@ -271,101 +245,36 @@ void register_broker(struct operation *op, const struct wire_request *q, const v
 		if (!nothing_new(b, in))
 			registration_record(op, in, b, true, epoch);
 	} else {
-		if (b)
-			leaders_without(op, in->broker_id);
+		clean_up(op, in, b, !q || q->version >= PREVIOUS_EPOCH);
 		epoch = op->offset + op->values_n;
 		registration_record(op, in, b, false, epoch);
-		*s = (struct session){ .id = in->broker_id, .offset = -1, .shutdown_offset = -1 };
+		session_begin(s, in->broker_id);
 	}
 	s->epoch = epoch;
-	s->seen_ms = op->now_ms;
+	session_heard(s, op->now_ms);
 	out->broker_epoch = epoch;
 }
 
-/* --- heartbeats --- */
-
-/* The lowest offset that a broker with a session has applied: others may still send clients to what
- * is below. */
-static int64_t lowest_offset(const struct operation *op)
+void unregister_broker(struct operation *op, const struct wire_request *q, const void *request,
+		       void *response)
 {
-	int64_t low = INT64_MAX;
+	const struct unregister_broker_request *in = request;
+	struct unregister_broker_response *out = response;
+	const struct meta_broker *b = meta_broker(op->c->image, in->broker_id);
+	struct unregister_broker_record r;
+	struct fault f;
 
-	for (int i = 0; i < op->c->sessions_n; i++) {
-		const struct session *s = &op->c->sessions[i];
-
-		if (broker_is_active(op->c, s->id) && s->offset < low)
-			low = s->offset;
-	}
-	return low;
-}
-
-static void heartbeat(struct operation *op, const struct broker_heartbeat_request *in,
-		      const struct meta_broker *b, struct session *s,
-		      struct broker_heartbeat_response *out)
-{
-	bool fenced = b->fenced, leads;
-
-	out->is_caught_up = in->current_metadata_offset >= b->epoch;
-	if (fenced) {
-		out->should_shut_down = in->want_shut_down;
-		if (!in->want_shut_down && !in->want_fence && out->is_caught_up) {
-			unfence_broker(op, b);
-			fenced = false;
-		}
-	} else if (in->want_fence) {
-		fence_broker(op, b);
-		fenced = true;
-		out->should_shut_down = in->want_shut_down;
-	} else if (in->want_shut_down) {
-		leads = leaders_any(op->c, b->id);
-		if (leads && !b->in_controlled_shutdown) {
-			broker_change(op, b, 0, true);
-			leaders_without(op, b->id);
-			s->shutdown_offset = op->offset + op->values_n - 1;
-		} else if (!leads && s->shutdown_offset <= lowest_offset(op)) {
-			fence_broker(op, b);
-			fenced = true;
-			out->should_shut_down = true;
-		}
-	}
-	out->is_fenced = fenced;
-}
-
-void broker_heartbeat(struct operation *op, const struct wire_request *q, const void *request,
-		      void *response)
-{
-	const struct broker_heartbeat_request *in = request;
-	struct broker_heartbeat_response *out = response;
-	struct fault f = broker_epoch_fault(op, in->broker_id, in->broker_epoch);
-	struct session *s = session_of(op->c, in->broker_id);
-
-	op->timeout_ms = 0;
-	if (!f.code && !s)
-		f.code = WIRE_POLICY_VIOLATION;
-	out->error_code = f.code;
-	if (f.code)
+	if (!b) {
+		f = fault(op, WIRE_BROKER_ID_NOT_REGISTERED,
+			  "Broker ID %d is not currently registered", in->broker_id);
+		out->error_code = f.code;
+		out->error_message = f.message;
 		return;
-	heartbeat(op, in, meta_broker(op->c->image, in->broker_id), s, out);
-	s->epoch = in->broker_epoch;
-	s->seen_ms = op->now_ms;
-	s->offset = in->current_metadata_offset;
-}
-
-void brokers_expire(struct operation *op, int64_t session_timeout_ms)
-{
-	const struct meta_broker *b;
-	size_t at = 0;
-
-	while ((b = map_next(&op->c->image->brokers, &at))) {
-		struct session *s = session_of(op->c, b->id);
-
-		if (b->id == op->c->settings->node.id || b->fenced || !s)
-			continue;
-		if (s->seen_ms == INT64_MIN)
-			s->seen_ms = op->now_ms; /* a new controller gives each a whole session */
-		else if (op->now_ms - s->seen_ms >= session_timeout_ms) {
-			fence_broker(op, b);
-			return; /* one at a time: the next is judged by what this one changed */
-		}
 	}
+	leaders_without(op, b->id);
+	wire_init(&wire_unregister_broker_record, &r);
+	r.broker_id = b->id;
+	r.broker_epoch = b->epoch;
+	operation_record(op, META_UNREGISTER_BROKER, &r);
+	session_forget(op->c, b->id);
 }

@@ -18,11 +18,17 @@ static const struct {
 	{ 20, delete_topics },
 	{ 33, alter_configs },
 	{ 37, create_partitions },
+	{ 43, elect_leaders },
 	{ 44, incremental_alter_configs },
+	{ 45, alter_reassignments },
+	{ 46, list_reassignments },
+	{ 56, alter_partition },
 	{ 57, update_features },
 	{ 62, register_broker },
 	{ 63, broker_heartbeat },
+	{ 64, unregister_broker },
 	{ 67, allocate_producer_ids },
+	{ 73, assign_directories },
 };
 
 static handler *handler_of(int key)
@@ -35,9 +41,22 @@ static handler *handler_of(int key)
 
 void controller_init(struct controller *c, struct meta_image *m, const struct settings *s)
 {
+	struct uuid seed = { { 1 } };
+
 	memset(c, 0, sizeof *c);
 	c->image = m;
 	c->settings = s;
+	uuid_random(&seed); /* it only spreads replicas: where there is no chance, the same will do */
+	c->random = get64(seed.b);
+}
+
+uint32_t controller_random(struct controller *c, uint32_t n)
+{
+	uint64_t x = c->random += 0x9e3779b97f4a7c15; /* splitmix64 */
+
+	x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
+	x = (x ^ (x >> 27)) * 0x94d049bb133111eb;
+	return (uint32_t)((x ^ (x >> 31)) % n);
 }
 
 bool controller_has(int key)

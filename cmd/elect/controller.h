@@ -20,6 +20,7 @@ struct session { /* of a broker that heartbeats */
 	int32_t id;
 	int64_t epoch;		 /* broker epoch */
 	int64_t seen_ms;	 /* INT64_MIN: never by this controller */
+	int64_t lost_ms;	 /* its connection closed, and it was not heard since; INT64_MAX: no */
 	int64_t offset;		 /* metadata offset it has applied */
 	int64_t shutdown_offset; /* of its controlled shutdown; -1 none */
 };
@@ -29,6 +30,8 @@ struct controller {
 	const struct settings *settings;
 	struct session sessions[SESSIONS_MAX];
 	int sessions_n;
+	uint64_t random; /* state; controller_init seeds it, a simulation sets it */
+	int64_t preferred_ms, unclean_ms; /* when the next elections are due */
 };
 
 struct operation {
@@ -57,6 +60,22 @@ int controller_call(struct operation *op, const struct wire_request *q, struct b
 
 void operation_free(struct operation *op);
 
+/* --- sessions of brokers --- */
+
+/* This controller is the active one from now on: every broker gets a whole session. */
+void controller_activated(struct controller *c, int64_t now_ms);
+/* The connection on which the broker's heartbeats come was closed by its end (not because our own
+ * gate or dial ended), or the node that was the active controller is gone: the broker is fenced
+ * unless it is heard within a short grace. */
+void broker_lost(struct controller *c, int32_t id, int64_t now_ms);
+/* Fences a broker, not our own, whose session is over: one at a time, since the next is judged by
+ * what this one changed. When to come again, after the records are applied; INT64_MAX: not before
+ * something happens. */
+int64_t brokers_expire(struct operation *op, int64_t session_ms);
+/* Elections that are due by the clock: preferred leaders, and unclean ones where they are allowed; a
+ * number at once. The same answer. */
+int64_t elections_turn(struct operation *op);
+
 /* --- for the files of this step --- */
 
 struct fault { /* error and message of one item; code 0 is good */
@@ -74,6 +93,7 @@ struct mark {
 struct mark operation_mark(const struct operation *op);
 void operation_undo(struct operation *op, struct mark m); /* forget the records after the mark */
 int operation_level(const struct operation *op);	  /* metadata.version */
+uint32_t controller_random(struct controller *c, uint32_t n); /* below n */
 const char *operation_z(struct operation *op,
 			struct span s); /* a copy in the arena that ends in NUL */
 
@@ -85,11 +105,28 @@ void operation_refuse(struct operation *op, int key, void *response);
 enum { TWICE_NO, TWICE_FIRST, TWICE_AGAIN };
 uint8_t *keys_twice(struct operation *op, const struct span *keys, int32_t n);
 
+/* The same for partitions by name; those of unknown topics count as one topic's. */
+struct partition_key {
+	struct uuid topic;
+	int32_t partition;
+};
+struct partition_keys {
+	struct operation *op;
+	struct partition_key *bytes;
+	struct span *spans;
+	int32_t n;
+};
+void partition_keys_begin(struct partition_keys *k, struct operation *op, int64_t n);
+void partition_keys_add(struct partition_keys *k, struct span topic, int32_t partition);
+const uint8_t *partition_keys_twice(struct partition_keys *k);
+
 /* One function an API: request and answer are its structs. */
 typedef void handler(struct operation *op, const struct wire_request *q, const void *request,
 		     void *response);
 handler create_topics, delete_topics, create_partitions, alter_configs, incremental_alter_configs;
 handler update_features, allocate_producer_ids, register_broker, broker_heartbeat;
+handler alter_partition, unregister_broker, elect_leaders;
+handler alter_reassignments, list_reassignments, assign_directories;
 
 /* configs.c: checks the configs of a topic that is being made and adds their records. */
 struct fault configs_of_new_topic(struct operation *op,
@@ -97,17 +134,31 @@ struct fault configs_of_new_topic(struct operation *op,
 bool topic_name_fault(struct operation *op, struct span name, struct fault *f);
 
 /* brokers.c */
-struct session *session_of(struct controller *c, int32_t id);
 bool broker_is_active(const struct controller *c,
 		      int32_t id); /* registered, not fenced, not shutting down */
+bool broker_takes_replicas(const struct meta_broker *b); /* not all its directories are cordoned */
 struct fault broker_epoch_fault(struct operation *op, int32_t id, int64_t epoch);
-/* Fences every broker but our own whose session is over. */
-void brokers_expire(struct operation *op, int64_t session_ms);
+
+/* sessions.c */
+struct session *session_of(struct controller *c, int32_t id); /* NULL: there are too many */
+void session_begin(struct session *s, int32_t id);
+void session_heard(struct session *s, int64_t now_ms);
+void session_forget(struct controller *c, int32_t id);
+bool session_is_valid(const struct operation *op, int32_t id);
+
+/* directories.c: what a heartbeat says of the broker's log directories; n of cordoned ones is -1
+ * where it says nothing. */
+void directories_offline(struct operation *op, const struct meta_broker *b,
+			 const struct uuid *offline, int32_t n);
+void directories_cordoned(struct operation *op, const struct meta_broker *b, struct uuid *cordoned,
+			  int32_t n);
 
 /* leaders.c: PartitionChange records for what a change of brokers means
  * (generateLeaderAndIsrUpdates). */
 void leaders_without(struct operation *op,
 		     int32_t broker); /* it leaves leadership and, where others remain, the ISR */
+/* The same, and it may have lost what it had: it is not eligible to lead either. */
+void leaders_without_lost(struct operation *op, int32_t broker);
 void leaders_with(struct operation *op, int32_t broker); /* it may lead again what has no leader */
 bool leaders_any(const struct controller *c, int32_t broker); /* does it lead anything? */
 #endif

@@ -187,7 +187,7 @@ static struct fault auto_placement(struct operation *op, const new_topic *t, str
 		op->failed = true;
 		return GOOD;
 	}
-	f = placement_auto(op, p, 0, factor);
+	f = placement_auto(op, p, factor);
 	if (f.code && f.message.n >= 0)
 		return fault(op, f.code, "Unable to replicate the partition %d time(s): %.*s",
 			     factor, f.message.n, f.message.p);
@@ -428,7 +428,7 @@ static struct fault grow(struct operation *op,
 				     t->assignments[i].broker_ids, t->assignments[i].broker_ids_n,
 				     first->replicas_n);
 	if (t->assignments_n < 0)
-		f = placement_auto(op, &p, topic->partitions_n, first->replicas_n);
+		f = placement_auto(op, &p, first->replicas_n);
 	if (!f.code)
 		placement_records(op, &p, &topic->id, topic->partitions_n);
 	return f;

@@ -23,3 +23,28 @@ uint8_t *keys_twice(struct operation *op, const struct span *keys, int32_t n)
 	op->failed = op->failed || !places;
 	return places;
 }
+
+void partition_keys_begin(struct partition_keys *k, struct operation *op, int64_t n)
+{
+	*k = (struct partition_keys){ .op = op };
+	k->bytes = arena_get(&op->arena, (size_t)n * sizeof *k->bytes + 1);
+	k->spans = arena_get(&op->arena, (size_t)n * sizeof *k->spans + 1);
+	op->failed = op->failed || !k->bytes || !k->spans;
+}
+
+void partition_keys_add(struct partition_keys *k, struct span topic, int32_t partition)
+{
+	const struct meta_topic *t = meta_topic_named(k->op->c->image, topic);
+	struct partition_key *key = &k->bytes[k->n];
+
+	if (k->op->failed)
+		return;
+	key->topic = t ? t->id : uuid_zero;
+	key->partition = partition;
+	k->spans[k->n++] = (struct span){ (const char *)key, sizeof *key };
+}
+
+const uint8_t *partition_keys_twice(struct partition_keys *k)
+{
+	return k->op->failed ? NULL : keys_twice(k->op, k->spans, k->n);
+}
