@@ -17,20 +17,23 @@ static struct span random_span(char *store, size_t max)
 static void random_message(struct port_message *m, struct port_piece *pieces)
 {
 	static char name[255], host[255], body[3000], bytes[64][80];
-	static uint8_t list[8 * 300];
+	static uint8_t list[12 * 300];
 	*m = (struct port_message){
-		.type = (enum port_type)(1 + tap_random(12)), .fd = tap_random(2) ? -1 : -2,
+		.type = (enum port_type)(1 + tap_random(15)), .fd = tap_random(2) ? -1 : -2,
 		.shard = (uint16_t)tap_random(65536), .tag = (uint32_t)tap_random(1ULL << 32),
 		.version = (uint16_t)tap_random(65536), .generation = tap_random(1ULL << 32),
 		.listener = (uint8_t)tap_random(3), .deadline_ms = tap_random(1ULL << 50),
 		.kind = (enum port_kind)tap_random(3), .mute_ms = (uint32_t)tap_random(100000),
 		.slot = (uint32_t)tap_random(65536), .base = tap_random(1ULL << 53),
 		.offset = tap_random(1ULL << 53), .error = (uint16_t)tap_random(65536),
+		.epoch = (int32_t)tap_random(1ULL << 32), .start = (int64_t)tap_random(1ULL << 53),
+		.end = (int64_t)tap_random(1ULL << 53),
 		.arena_at = (uint32_t)tap_random(1ULL << 32), .arena_n = (uint32_t)tap_random(1ULL << 32),
 		.pieces = pieces, .pieces_n = (uint16_t)tap_random(64), .list = list,
 		.list_n = (uint16_t)tap_random(300),
 	};
-	m->arena = tap_random(2) && (m->type == PORT_TCALL || (m->type == PORT_THELLO && m->fd != -1));
+	m->arena = tap_random(2) && (m->type == PORT_TCALL || m->type == PORT_TCOPY
+	                             || (m->type == PORT_THELLO && m->fd != -1));
 	m->name = random_span(name, sizeof name);
 	m->principal = m->name;
 	m->host = random_span(host, sizeof host);
@@ -63,11 +66,22 @@ static bool same_pieces(const struct port_message *a, const struct port_message 
 	return true;
 }
 
+static bool same_body(const struct port_message *a, const struct port_message *b)
+{
+	return a->arena == b->arena
+	       && (a->arena ? a->arena_at == b->arena_at && a->arena_n == b->arena_n
+	                    : span_same(a->body, b->body));
+}
+
+static size_t each_of(enum port_type type)
+{
+	return type == PORT_TSWAP ? 8 : type == PORT_TCOPY ? 12 : type == PORT_RCOPY ? 2 : 4;
+}
+
 static bool same(const struct port_message *a, const struct port_message *b)
 {
-	size_t each = a->type == PORT_TSWAP ? 8 : 4;
 	bool list = a->list && b->list && a->list_n == b->list_n &&
-	            !memcmp(a->list, b->list, each * a->list_n);
+	            !memcmp(a->list, b->list, each_of(a->type) * a->list_n);
 	if (a->type != b->type || a->shard != b->shard || a->tag != b->tag)
 		return false;
 	switch (a->type) {
@@ -79,9 +93,7 @@ static bool same(const struct port_message *a, const struct port_message *b)
 	case PORT_TCALL:
 		return a->listener == b->listener && span_same(a->principal, b->principal) &&
 		       span_same(a->host, b->host) && a->deadline_ms == b->deadline_ms &&
-		       a->arena == b->arena &&
-		       (a->arena ? a->arena_at == b->arena_at && a->arena_n == b->arena_n
-		                 : span_same(a->body, b->body));
+		       same_body(a, b);
 	case PORT_RCALL: return same_pieces(a, b);
 	case PORT_RTAKEN:
 	case PORT_TWAKE: return list;
@@ -92,6 +104,11 @@ static bool same(const struct port_message *a, const struct port_message *b)
 	case PORT_TSWAP: return a->slot == b->slot && a->generation == b->generation && list;
 	case PORT_RDROP:
 	case PORT_RSWAP: return a->error == b->error;
+	case PORT_TCOPY: return a->version == b->version && list && same_body(a, b);
+	case PORT_RCOPY: return list;
+	case PORT_TBOUNDS:
+		return a->slot == b->slot && a->epoch == b->epoch && a->offset == b->offset
+		       && a->start == b->start && a->end == b->end;
 	}
 	return false;
 }
@@ -101,7 +118,7 @@ static void test_round_trip(void)
 	static struct port_piece pieces[64];
 	struct port_message m, back;
 	struct buf b = {0}, text = {0};
-	int bad = 0, seen[13] = {0};
+	int bad = 0, seen[16] = {0};
 	for (int i = 0; i < 5000; i++) {
 		random_message(&m, pieces);
 		seen[m.type]++;
@@ -111,9 +128,9 @@ static void test_round_trip(void)
 	}
 	is_int(bad, 0, "5000 random messages come back as they were");
 	int types = 0;
-	for (int i = 1; i <= 12; i++)
+	for (int i = 1; i <= 15; i++)
 		types += seen[i] > 0;
-	is_int(types, 12, "of every type");
+	is_int(types, 15, "of every type");
 	buf_free(&b);
 	buf_free(&text);
 }
@@ -135,7 +152,8 @@ static void test_damage(void)
 		memcpy(less, b.p, n);
 		if (n >= 4)
 			put32(less, (uint32_t)n - 4);
-		cut += port_unpack(&back, less, n, room) == 0 && m.type != PORT_TCALL;
+		cut += port_unpack(&back, less, n, room) == 0 && m.type != PORT_TCALL
+		       && m.type != PORT_TCOPY;
 		for (size_t k = 1 + tap_random(4); k; k--)
 			copy[tap_random(b.n)] = (uint8_t)tap_random(256);
 		if (port_unpack(&back, copy, b.n, room) == 0) {

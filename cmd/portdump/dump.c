@@ -13,7 +13,7 @@ extern bool json;
 
 static const char *const types[] = {
 	"", "Thello", "Rhello", "Tcall", "Rcall", "Rtaken", "Tflush", "Twake", "Tforget", "Tdrop",
-	"Rdrop", "Tswap", "Rswap",
+	"Rdrop", "Tswap", "Rswap", "Tcopy", "Rcopy", "Tbounds",
 };
 static const char *const kinds[] = {"bytes", "none", "close"};
 
@@ -63,10 +63,22 @@ static int json_list(struct buf *b, const char *name, const struct port_message 
 {
 	int e = buf_addf(b, ",\"%s\":[", name);
 	for (unsigned i = 0; i < m->list_n; i++) {
-		uint64_t v = m->type == PORT_TSWAP ? get64(m->list + 8 * i) : get32(m->list + 4 * i);
+		uint64_t v = m->type == PORT_TSWAP   ? get64(m->list + 8 * i)
+		             : m->type == PORT_RCOPY ? get16(m->list + 2 * i)
+		                                     : get32(m->list + 4 * i);
 		e |= buf_addf(b, "%s%" PRIu64, i ? "," : "", v);
 	}
 	return e | buf_addz(b, "]");
+}
+
+/* What was asked of each partition. */
+static int json_copy(struct buf *b, const struct port_message *m)
+{
+	int e = number(b, "version", m->version) | buf_addz(b, ",\"asked\":[");
+	for (unsigned i = 0; i < m->list_n; i++)
+		e |= buf_addf(b, "%s{\"epoch\":%" PRId32 ",\"offset\":%" PRIu64 "}", i ? "," : "",
+		              (int32_t)get32(m->list + 12 * i), get64(m->list + 12 * i + 4));
+	return e | buf_addz(b, "]") | number(b, "bytes", m->arena ? m->arena_n : m->body.n);
 }
 
 static int json_body(struct buf *b, const struct port_message *m)
@@ -94,6 +106,12 @@ static int json_body(struct buf *b, const struct port_message *m)
 		       json_list(b, "bases", m);
 	case PORT_RDROP:
 	case PORT_RSWAP: return number(b, "error", (int16_t)m->error);
+	case PORT_TCOPY: return json_copy(b, m);
+	case PORT_RCOPY: return json_list(b, "errors", m);
+	case PORT_TBOUNDS:
+		return number(b, "slot", m->slot) | number(b, "epoch", m->epoch) |
+		       number(b, "offset", (int64_t)m->offset) | number(b, "start", m->start) |
+		       number(b, "end", m->end);
 	}
 	return 0;
 }

@@ -39,7 +39,9 @@ struct port_service {
 	void (*hello)(void *ctx, struct port_from from, struct span name, int fd);
 	/* A connection closed; may be NULL. */
 	void (*gone)(void *ctx, struct port_from from, struct span name);
-	/* Tdrop, Tswap (NULL: close); Tforget: the caller holds that descriptor no longer. */
+	/* Tdrop, Tswap, Tcopy, Tbounds (NULL: close); Tforget: the caller holds that descriptor no
+	 * longer. The body of Tcopy is body, also where it lies in the arena: its caller may write
+	 * there until the call is over, and then it is free. */
 	void (*other)(void *ctx, struct port_from from, const struct port_message *m);
 	int page_fd;          /* sent in Rhello; -1 none */
 	uint64_t generation;  /* sent in Rhello */
@@ -72,7 +74,7 @@ struct port_peer_ops {        /* each may be NULL */
 	/* Connected and greeted; takes page_fd (-1 none). */
 	void (*up)(void *ctx, int page_fd, uint64_t generation);
 	void (*down)(void *ctx);
-	void (*message)(void *ctx, const struct port_message *m);   /* Twake, Tforget */
+	void (*message)(void *ctx, const struct port_message *m);   /* Twake, Tforget, Rcopy */
 };
 /* name: ours, for Thello; hello_fd: handed over in each Thello (borrowed), -1 none. */
 struct port_peer *port_dial(struct port_loop *l, const char *path, const char *name, int hello_fd,
@@ -83,6 +85,11 @@ int port_ask(struct port_peer *p, uint8_t listener, struct span principal, struc
              const void *frame, size_t n, int64_t deadline_ms,
              void (*reply)(void *arg, const struct port_reply *r), void *arg);
 bool port_is_up(const struct port_peer *p);
+/* The same as port_dial, but the descriptor is an arena. */
+struct port_peer *port_dial_arena(struct port_loop *l, const char *path, const char *name,
+                                  int arena_fd, const struct port_peer_ops *ops, void *ctx);
+/* Sends what is no call: Tcopy, Tbounds. -1: ENOTCONN it is not up, ENOMEM, EMSGSIZE. */
+int port_say(struct port_peer *p, const struct port_message *m);
 
 /* --- the rest of a daemon's life -------------------------------------------------------------- */
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 enum { PIECE_BYTES, PIECE_RANGE, PIECE_RANGE_FD, RANGE_SIZE = 4 + 8 + 4 + 8 + 4 };
+enum { ASKED_SIZE = 4 + 8 };
 
 /* --- packing ---------------------------------------------------------------------------------- */
 
@@ -23,14 +24,19 @@ static size_t str8_size(struct span s)
 	return 1 + (s.n > 0 ? (size_t)s.n : 0);
 }
 
+/* A body inline, or where it lies in the arena. */
+static size_t request_size(const struct port_message *m)
+{
+	return m->arena ? 8 : m->body.n > 0 ? (size_t)m->body.n : 0;
+}
+
 static size_t body_size(const struct port_message *m)
 {
 	switch (m->type) {
 	case PORT_THELLO: return 2 + str8_size(m->name);
 	case PORT_RHELLO: return 2 + 8;
 	case PORT_TCALL:
-		return 1 + str8_size(m->principal) + str8_size(m->host) + 8 +
-		       (m->arena ? 8 : m->body.n > 0 ? (size_t)m->body.n : 0);
+		return 1 + str8_size(m->principal) + str8_size(m->host) + 8 + request_size(m);
 	case PORT_RCALL: return 1 + 4 + 2 + pieces_size(m);
 	case PORT_RTAKEN:
 	case PORT_TWAKE: return 2 + 4 * (size_t)m->list_n;
@@ -40,6 +46,9 @@ static size_t body_size(const struct port_message *m)
 	case PORT_TSWAP: return 4 + 4 + 2 + 8 * (size_t)m->list_n;
 	case PORT_RDROP:
 	case PORT_RSWAP: return 2;
+	case PORT_TCOPY: return 2 + 2 + ASKED_SIZE * (size_t)m->list_n + request_size(m);
+	case PORT_RCOPY: return 2 + 2 * (size_t)m->list_n;
+	case PORT_TBOUNDS: return 4 + 4 + 3 * 8;
 	}
 	return PORT_MESSAGE_MAX;
 }
@@ -79,6 +88,22 @@ static void put_pieces(struct buf *b, const struct port_message *m)
 	}
 }
 
+static void put_request(struct buf *b, const struct port_message *m)
+{
+	if (m->arena) {
+		buf_add32(b, m->arena_at);
+		buf_add32(b, m->arena_n);
+	} else if (m->body.n > 0) {
+		put_bytes(b, m->body.p, (size_t)m->body.n);
+	}
+}
+
+static void put_list(struct buf *b, const struct port_message *m, size_t each)
+{
+	buf_add16(b, m->list_n);
+	put_bytes(b, m->list, each * m->list_n);
+}
+
 static void put_body(struct buf *b, const struct port_message *m)
 {
 	switch (m->type) {
@@ -95,18 +120,11 @@ static void put_body(struct buf *b, const struct port_message *m)
 		put_str8(b, m->principal);
 		put_str8(b, m->host);
 		buf_add64(b, m->deadline_ms);
-		if (m->arena) {
-			buf_add32(b, m->arena_at);
-			buf_add32(b, m->arena_n);
-		} else if (m->body.n > 0)
-			put_bytes(b, m->body.p, (size_t)m->body.n);
+		put_request(b, m);
 		break;
 	case PORT_RCALL: put_pieces(b, m); break;
 	case PORT_RTAKEN:
-	case PORT_TWAKE:
-		buf_add16(b, m->list_n);
-		put_bytes(b, m->list, 4 * (size_t)m->list_n);
-		break;
+	case PORT_TWAKE: put_list(b, m, 4); break;
 	case PORT_TFLUSH: break;
 	case PORT_TFORGET:
 		buf_add32(b, m->slot);
@@ -120,17 +138,29 @@ static void put_body(struct buf *b, const struct port_message *m)
 	case PORT_TSWAP:
 		buf_add32(b, m->slot);
 		buf_add32(b, (uint32_t)m->generation);
-		buf_add16(b, m->list_n);
-		put_bytes(b, m->list, 8 * (size_t)m->list_n);
+		put_list(b, m, 8);
 		break;
 	case PORT_RDROP:
 	case PORT_RSWAP: buf_add16(b, m->error); break;
+	case PORT_TCOPY:
+		buf_add16(b, m->version);
+		put_list(b, m, ASKED_SIZE);
+		put_request(b, m);
+		break;
+	case PORT_RCOPY: put_list(b, m, 2); break;
+	case PORT_TBOUNDS:
+		buf_add32(b, m->slot);
+		buf_add32(b, (uint32_t)m->epoch);
+		buf_add64(b, m->offset);
+		buf_add64(b, (uint64_t)m->start);
+		buf_add64(b, (uint64_t)m->end);
+		break;
 	}
 }
 
 static int sane(const struct port_message *m)
 {
-	if (m->type < PORT_THELLO || m->type > PORT_RSWAP || m->pieces_n > PORT_PIECES_MAX)
+	if (m->type < PORT_THELLO || m->type > PORT_TBOUNDS || m->pieces_n > PORT_PIECES_MAX)
 		return 0;
 	if (m->type == PORT_THELLO && m->name.n > 255)
 		return 0;
@@ -142,10 +172,15 @@ static int sane(const struct port_message *m)
 	return 1;
 }
 
+static bool may_lie_in_arena(enum port_type type)
+{
+	return type == PORT_TCALL || type == PORT_TCOPY;
+}
+
 static uint8_t flags_of(const struct port_message *m)
 {
 	bool fd = (m->type == PORT_THELLO || m->type == PORT_RHELLO) && m->fd != -1;
-	if (m->arena && ((m->type == PORT_THELLO && fd) || m->type == PORT_TCALL))
+	if (m->arena && ((m->type == PORT_THELLO && fd) || may_lie_in_arena(m->type)))
 		return PORT_FLAG_ARENA;
 	return fd ? PORT_FLAG_FD : 0;
 }
@@ -207,6 +242,16 @@ static void take_list(struct reader *r, struct port_message *m, size_t each)
 	m->list = take(r, m->list_n * each);
 }
 
+static void take_request(struct reader *r, struct port_message *m)
+{
+	if (m->arena) {
+		m->arena_at = take32(r);
+		m->arena_n = take32(r);
+	} else {
+		m->body = take_span(r, r->n);
+	}
+}
+
 static void take_piece(struct reader *r, struct port_piece *p)
 {
 	*p = (struct port_piece){.bytes = SPAN_NULL, .fd = -1};
@@ -257,12 +302,7 @@ static void take_body(struct reader *r, struct port_message *m, struct port_piec
 		m->principal = take_span(r, take8(r));
 		m->host = take_span(r, take8(r));
 		m->deadline_ms = take64(r);
-		if (m->arena) {
-			m->arena_at = take32(r);
-			m->arena_n = take32(r);
-		} else {
-			m->body = take_span(r, r->n);
-		}
+		take_request(r, m);
 		break;
 	case PORT_RCALL: take_rcall(r, m, pieces); break;
 	case PORT_RTAKEN:
@@ -284,6 +324,19 @@ static void take_body(struct reader *r, struct port_message *m, struct port_piec
 		break;
 	case PORT_RDROP:
 	case PORT_RSWAP: m->error = take16(r); break;
+	case PORT_TCOPY:
+		m->version = take16(r);
+		take_list(r, m, ASKED_SIZE);
+		take_request(r, m);
+		break;
+	case PORT_RCOPY: take_list(r, m, 2); break;
+	case PORT_TBOUNDS:
+		m->slot = take32(r);
+		m->epoch = (int32_t)take32(r);
+		m->offset = take64(r);
+		m->start = (int64_t)take64(r);
+		m->end = (int64_t)take64(r);
+		break;
 	default: r->bad = 1;
 	}
 }
@@ -295,7 +348,7 @@ static void take_flags(struct reader *r, struct port_message *m, uint8_t flags)
 		m->fd = -2;
 	else if (flags == PORT_FLAG_ARENA && m->type == PORT_THELLO)
 		m->fd = -2;
-	else if (flags && !(flags == PORT_FLAG_ARENA && m->type == PORT_TCALL))
+	else if (flags && !(flags == PORT_FLAG_ARENA && may_lie_in_arena(m->type)))
 		r->bad = 1;
 	m->arena = flags == PORT_FLAG_ARENA;
 }

@@ -22,6 +22,12 @@
  *             close it; from a caller, it is closed, hand it over again with its next use
  *     Tdrop   u32 slot, u64 offset                               Rdrop   u16 error
  *     Tswap   u32 slot, u32 generation, u16 n, n x u64 base      Rswap   u16 error
+ *     Tcopy   u16 version, u16 n, n x (i32 leader epoch, i64 offset), the body of a leader's answer
+ *             to a Fetch of that version, as it came, to the end; flag ARENA: u32 offset, u32
+ *             length of it. The n are what was asked of each partition in the answer, in its order
+ *     Tbounds u32 slot, i32 leader epoch, i64 offset, i64 start, i64 end     what a leader has of a
+ *             partition of which it has nothing at the offset
+ *     Rcopy   u16 n, n x u16 error        of each partition; answers Tbounds too
  *
  * str8 is u8 length and bytes. Numbers are never reused. Descriptors travel as SCM_RIGHTS beside
  * the bytes of a message that says it has one (a flag, or piece kind 2), in order. A call is
@@ -40,7 +46,7 @@
 enum port_type {
 	PORT_THELLO = 1, PORT_RHELLO = 2, PORT_TCALL = 3, PORT_RCALL = 4, PORT_RTAKEN = 5,
 	PORT_TFLUSH = 6, PORT_TWAKE = 7, PORT_TFORGET = 8, PORT_TDROP = 9, PORT_RDROP = 10,
-	PORT_TSWAP = 11, PORT_RSWAP = 12,
+	PORT_TSWAP = 11, PORT_RSWAP = 12, PORT_TCOPY = 13, PORT_RCOPY = 14, PORT_TBOUNDS = 15,
 };
 enum {
 	PORT_HEAD = 12, PORT_VERSION = 1, PORT_FLAG_FD = 1, PORT_FLAG_ARENA = 2,
@@ -62,24 +68,27 @@ struct port_message {
 	uint16_t shard;
 	uint32_t tag;
 	int fd;                           /* Thello, Rhello: as in a piece */
-	bool arena;                       /* Thello: fd is the arena; Tcall: the body lies there */
-	uint16_t version;                 /* Thello, Rhello */
+	bool arena;                       /* Thello: fd is the arena; Tcall, Tcopy: the body lies there */
+	uint16_t version;                 /* Thello, Rhello; Tcopy: of the Fetch */
 	uint64_t generation;              /* Rhello; Tforget, Tswap (low 32 bits) */
 	struct span name;                 /* Thello */
 	uint8_t listener;                 /* Tcall: enum wire_listener */
 	struct span principal, host;      /* Tcall */
 	uint64_t deadline_ms;             /* Tcall */
-	struct span body;                 /* Tcall: the request frame, inline, */
+	struct span body;                 /* Tcall: the request frame, Tcopy: the answer, inline, */
 	uint32_t arena_at, arena_n;       /* or in the arena: its offset and length, as claimed */
 	enum port_kind kind;              /* Rcall */
 	uint32_t mute_ms;                 /* Rcall: the gate reads nothing from that client so long */
 	struct port_piece *pieces;        /* Rcall; receiving: in storage of the connection, valid
 	                                   * until the next message */
 	uint16_t pieces_n;
-	const uint8_t *list;              /* Rtaken, Twake: n x u32; Tswap: n x u64; big-endian */
+	const uint8_t *list;              /* Rtaken, Twake: n x u32; Tswap: n x u64; Tcopy: n x i32,
+	                                   * i64; Rcopy: n x u16; big-endian */
 	uint16_t list_n;
-	uint32_t slot;                    /* Tforget, Tdrop, Tswap */
-	uint64_t base, offset;            /* Tforget; Tdrop */
+	uint32_t slot;                    /* Tforget, Tdrop, Tswap, Tbounds */
+	uint64_t base, offset;            /* Tforget; Tdrop, Tbounds */
+	int32_t epoch;                    /* Tbounds */
+	int64_t start, end;               /* Tbounds */
 	uint16_t error;                   /* Rdrop, Rswap */
 };
 

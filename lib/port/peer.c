@@ -28,6 +28,7 @@ struct port_peer {
 	struct port_loop *loop;
 	char *path, *name;
 	int hello_fd;
+	bool arena;                     /* hello_fd is one */
 	const struct port_peer_ops *ops;
 	void *ctx;
 	bool up;
@@ -240,7 +241,8 @@ static void try_connect(void *arg)
 {
 	struct port_peer *p = arg;
 	struct port_message m = {.type = PORT_THELLO, .version = PORT_VERSION,
-	                         .name = span_of(p->name), .fd = p->hello_fd};
+	                         .name = span_of(p->name), .fd = p->hello_fd,
+	                         .arena = p->arena};
 	int fd = port_connect(p->path);
 	if (fd < 0 || line_open(p->loop, &p->line, fd) < 0) {
 		retry_later(p);
@@ -278,6 +280,7 @@ static int peer_message(struct port_peer *p, const struct port_message *m)
 		port_ranges_forget(&p->ranges, m);
 		/* fall through */
 	case PORT_TWAKE:
+	case PORT_RCOPY:
 		if (p->ops->message)
 			p->ops->message(p->ctx, m);
 		return 0;
@@ -318,8 +321,8 @@ static void peer_free(struct handle *h)
 	free(p);
 }
 
-struct port_peer *port_dial(struct port_loop *l, const char *path, const char *name, int hello_fd,
-                            const struct port_peer_ops *ops, void *ctx)
+static struct port_peer *dial(struct port_loop *l, const char *path, const char *name, int hello_fd,
+                              bool arena, const struct port_peer_ops *ops, void *ctx)
 {
 	struct port_peer *p = calloc(1, sizeof *p);
 	if (!p)
@@ -330,6 +333,7 @@ struct port_peer *port_dial(struct port_loop *l, const char *path, const char *n
 	p->path = strdup(path);
 	p->name = strdup(name);
 	p->hello_fd = hello_fd;
+	p->arena = arena;
 	p->ops = ops ? ops : &no_ops;
 	p->ctx = ctx;
 	p->retry_ms = RETRY_FIRST_MS;
@@ -343,6 +347,28 @@ struct port_peer *port_dial(struct port_loop *l, const char *path, const char *n
 	handle_add(l, &p->line.h);
 	try_connect(p);
 	return p;
+}
+
+struct port_peer *port_dial(struct port_loop *l, const char *path, const char *name, int hello_fd,
+                            const struct port_peer_ops *ops, void *ctx)
+{
+	return dial(l, path, name, hello_fd, false, ops, ctx);
+}
+
+struct port_peer *port_dial_arena(struct port_loop *l, const char *path, const char *name,
+                                  int arena_fd, const struct port_peer_ops *ops, void *ctx)
+{
+	return dial(l, path, name, arena_fd, true, ops, ctx);
+}
+
+int port_say(struct port_peer *p, const struct port_message *m)
+{
+	if (!p->up) {
+		errno = ENOTCONN;
+		return -1;
+	}
+	line_touch(p->loop, &p->line);
+	return port_send(p->line.c, m);
 }
 
 bool port_is_up(const struct port_peer *p)

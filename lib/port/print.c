@@ -10,6 +10,7 @@ static const char *const names[] = {
 	[PORT_RCALL] = "Rcall", [PORT_RTAKEN] = "Rtaken", [PORT_TFLUSH] = "Tflush",
 	[PORT_TWAKE] = "Twake", [PORT_TFORGET] = "Tforget", [PORT_TDROP] = "Tdrop",
 	[PORT_RDROP] = "Rdrop", [PORT_TSWAP] = "Tswap", [PORT_RSWAP] = "Rswap",
+	[PORT_TCOPY] = "Tcopy", [PORT_RCOPY] = "Rcopy", [PORT_TBOUNDS] = "Tbounds",
 };
 static const char *const kinds[] = {"bytes", "none", "close"};
 
@@ -74,16 +75,32 @@ static int print_answer(const struct port_message *m, struct buf *b)
 static int print_list(const struct port_message *m, struct buf *b)
 {
 	for (unsigned i = 0; i < m->list_n; i++) {
-		uint64_t v = m->type == PORT_TSWAP ? get64(m->list + 8 * i) : get32(m->list + 4 * i);
+		uint64_t v = m->type == PORT_TSWAP   ? get64(m->list + 8 * i)
+		             : m->type == PORT_RCOPY ? get16(m->list + 2 * i)
+		                                     : get32(m->list + 4 * i);
 		if (buf_addf(b, " %" PRIu64, v) < 0)
 			return -1;
 	}
 	return 0;
 }
 
+/* What was asked, and how long the answer is. */
+static int print_copy(const struct port_message *m, struct buf *b)
+{
+	if (buf_addf(b, " version %u", m->version) < 0)
+		return -1;
+	for (unsigned i = 0; i < m->list_n; i++)
+		if (buf_addf(b, " epoch %" PRId32 " at %" PRIu64, (int32_t)get32(m->list + 12 * i),
+		             get64(m->list + 12 * i + 4)) < 0)
+			return -1;
+	if (m->arena)
+		return buf_addf(b, " [arena at %" PRIu32 " %" PRIu32 " bytes]", m->arena_at, m->arena_n);
+	return buf_addf(b, " %" PRId32 " bytes", m->body.n < 0 ? 0 : m->body.n);
+}
+
 int port_print(const struct port_message *m, struct buf *b)
 {
-	if (m->type < PORT_THELLO || m->type > PORT_RSWAP)
+	if (m->type < PORT_THELLO || m->type > PORT_TBOUNDS)
 		return buf_addf(b, "type %d?", (int)m->type);
 	if (buf_addf(b, "%s tag %" PRIu32, names[m->type], m->tag) < 0)
 		return -1;
@@ -108,6 +125,11 @@ int port_print(const struct port_message *m, struct buf *b)
 		                m->generation) < 0 ? -1 : print_list(m, b);
 	case PORT_RDROP:
 	case PORT_RSWAP: return buf_addf(b, " error %d", (int16_t)m->error);
+	case PORT_TCOPY: return print_copy(m, b);
+	case PORT_RCOPY: return buf_addz(b, " errors") < 0 ? -1 : print_list(m, b);
+	case PORT_TBOUNDS:
+		return buf_addf(b, " slot %" PRIu32 " epoch %" PRId32 " at %" PRIu64 " start %" PRId64
+		                " end %" PRId64, m->slot, m->epoch, m->offset, m->start, m->end);
 	}
 	return 0;
 }

@@ -130,18 +130,18 @@ static int greet(struct port_loop *l, struct link *k, const struct port_message 
 }
 
 /* The request; null when it is not where the caller says. */
-static struct span body_of(const struct link *k, const struct port_message *m)
+static struct span body_of(const struct link *k, const struct port_message *m, uint32_t most)
 {
 	if (!m->arena)
 		return m->body;
-	if (!k->arena || m->arena_n > PORT_BODY_MAX || m->arena_at > PORT_ARENA - m->arena_n)
+	if (!k->arena || m->arena_n > most || m->arena_at > PORT_ARENA - m->arena_n)
 		return SPAN_NULL;
 	return (struct span){(const char *)k->arena + m->arena_at, (int32_t)m->arena_n};
 }
 
 static int call(struct port_loop *l, struct link *k, const struct port_message *m)
 {
-	struct span body = body_of(k, m);
+	struct span body = body_of(k, m, PORT_BODY_MAX);
 	if (body.n < 0 || tagmap_get(&k->calls, m->tag) || tagmap_put(&k->calls, m->tag, k) < 0)
 		return -1;
 	struct port_call c = {
@@ -182,6 +182,17 @@ static int say_taken(struct link *k)
 	return 0;
 }
 
+/* An answer of a leader, wherever it lies. */
+static int copy(struct port_loop *l, struct link *k, const struct port_message *m)
+{
+	struct port_message with = *m;
+	with.body = body_of(k, m, PORT_ARENA);
+	if (!k->service->other || with.body.n < 0)
+		return -1;
+	k->service->other(k->ctx, from(l, k, m->tag), &with);
+	return 0;
+}
+
 static int handle_message(struct port_loop *l, struct link *k, const struct port_message *m)
 {
 	if (m->type == PORT_THELLO)
@@ -200,8 +211,10 @@ static int handle_message(struct port_loop *l, struct link *k, const struct port
 		if (k->service->other)
 			k->service->other(k->ctx, from(l, k, m->tag), m);
 		return 0;
+	case PORT_TCOPY: return copy(l, k, m);
 	case PORT_TDROP:
 	case PORT_TSWAP:
+	case PORT_TBOUNDS:
 		if (!k->service->other)
 			return -1;
 		k->service->other(k->ctx, from(l, k, m->tag), m);
