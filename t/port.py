@@ -202,6 +202,7 @@ RECORD_TYPES = {
     'PartitionRecord': 3,
     'ConfigRecord': 4,
     'PartitionChangeRecord': 5,
+    'FenceBrokerRecord': 7,
     'RemoveTopicRecord': 9,
     'FeatureLevelRecord': 12,
      'UnfenceBrokerRecord': 8}
@@ -213,6 +214,7 @@ class Elect:
         self.log, self.end, self.block = [], 0, 0
         self.more = threading.Condition()
         self.allocating = True
+        self.alter = lambda request: None    # answers AlterPartition; None: closes instead
         self.applied = {}
         if os.path.exists(path):
             os.unlink(path)
@@ -258,7 +260,11 @@ class Elect:
         api = {v: k for k, v in raw.KEYS.items()}[key]
         flexible = version >= raw.MESSAGES[api + 'Request'].flexible
         request = raw.decode(api + 'Request', version, frame[10 + max(n, 0) + flexible:])
-        out = self.fetch(name, request) if api == 'Fetch' else self.allocate()
+        out = {'Fetch': lambda: self.fetch(name, request), 'AlterPartition':
+               lambda: self.alter(request)}.get(api, self.allocate)()
+        if out is None:
+            s.sendall(message(RCALL, tag, struct.pack('>BIH', 2, 0, 0)))
+            return
         head = struct.pack('>i', correlation)
         if version >= raw.MESSAGES[api + 'Response'].flexible:
             head += b'\0'
@@ -324,7 +330,8 @@ class Node:
         for i in range(partitions):
             out.append(('PartitionRecord', 1, {
                 'PartitionId': i, 'TopicId': id, 'Replicas': list(replicas), 'Isr': list(replicas),
-                'Leader': leader, 'LeaderEpoch': 0, 'Directories': [bytes(16) for _ in replicas]}))
+                'Leader': leader, 'LeaderEpoch': 0, 'PartitionEpoch': 0,
+                'Directories': [bytes(16) for _ in replicas]}))
         self.elect.add(*out)
         self.config(name, **configs)
 
