@@ -38,7 +38,8 @@ def api_versions():
         got = {k['ApiKey']: (k['MinVersion'], k['MaxVersion']) for k in a['ApiKeys']}
         t.same((a['ErrorCode'], got), (0, want), 'ApiVersions %d advertises the table' % v)
     names = [f['Name'] for f in a['SupportedFeatures']]
-    t.same(sorted(names), ['group.version', 'kraft.version', 'metadata.version'], 'features of version 4')
+    t.same(sorted(names), ['eligible.leader.replicas.version', 'group.version', 'kraft.version',
+                           'metadata.version'], 'features of version 4')
     final = {f['Name']: f['MaxVersionLevel'] for f in a['FinalizedFeatures']}
     t.same(final.get('metadata.version'), 25, 'the finalized metadata.version')
     t.same(final.get('group.version'), 1, 'and group.version')

@@ -5,11 +5,12 @@
 #include <string.h>
 #include <strings.h>
 
-#include "controller.h"
 #include "meta/config.h"
 #include "meta/record.h"
+#include "partition_change.h"
 #include "wire/codes.h"
 
+#define MIN_ISR "min.insync.replicas"
 enum { OP_SET, OP_DELETE, OP_APPEND, OP_SUBTRACT };
 enum { VALUE_MAX = 32767, KEYS_MAX = 1000 }; /* more keys than there are configs */
 
@@ -22,6 +23,7 @@ struct target {
 	const struct meta_configs *now; /* NULL: none set */
 	struct change *v;
 	int32_t n;
+	bool is_new; /* a topic that is being made */
 };
 
 static const char *current(const struct target *t, struct span key)
@@ -95,6 +97,14 @@ static struct fault check_broker(struct operation *op, const struct target *t)
 		const struct change *c = &t->v[i];
 		const struct meta_config_def *d = meta_config_def(META_BROKER, c->key);
 
+		if (span_is(c->key, MIN_ISR) && elr_enabled(op) && t->name.n > 0)
+			return fault(op, WIRE_INVALID_CONFIG,
+				     "Broker-level " MIN_ISR " cannot be altered while ELR is "
+				     "enabled.");
+		if (span_is(c->key, MIN_ISR) && elr_enabled(op) && c->value.n < 0)
+			return fault(op, WIRE_INVALID_CONFIG,
+				     "Cluster-level " MIN_ISR " cannot be removed while ELR is "
+				     "enabled.");
 		if (!d && c->value.n >= 0)
 			return fault(op, WIRE_INVALID_CONFIG, "Unknown broker config name: %.*s",
 				     c->key.n, c->key.p);
@@ -204,6 +214,21 @@ static struct fault check(struct operation *op, const struct target *t)
 	return f;
 }
 
+/* Who was eligible by the old min.insync.replicas need not be by the new one: the lists begin anew
+ * (ClearElrRecord). Where unclean elections are allowed now, they are held at once. */
+static void what_follows(struct operation *op, const struct target *t, struct span key)
+{
+	struct clear_elr_record r;
+
+	if (span_is(key, "unclean.leader.election.enable"))
+		op->c->unclean_ms = 0;
+	if (!span_is(key, MIN_ISR) || !elr_enabled(op) || t->is_new)
+		return;
+	wire_init(&wire_clear_elr_record, &r);
+	r.topic_name = t->type == META_TOPIC ? t->name : span_of("");
+	operation_record(op, META_CLEAR_ELR, &r);
+}
+
 /* Records for what really changes; of brokers every value is written again, which makes them read
  * it anew (KAFKA-14136). */
 static void write_changes(struct operation *op, const struct target *t)
@@ -220,13 +245,14 @@ static void write_changes(struct operation *op, const struct target *t)
 		r.name = t->v[i].key;
 		r.value = t->v[i].value;
 		operation_record(op, META_CONFIG, &r);
+		what_follows(op, t, t->v[i].key);
 	}
 }
 
 struct fault configs_of_new_topic(struct operation *op,
 				  const struct create_topics_request_creatable_topic *t)
 {
-	struct target target = { .type = META_TOPIC, .name = t->name };
+	struct target target = { .type = META_TOPIC, .name = t->name, .is_new = true };
 	struct fault f;
 
 	target.v = arena_get(&op->arena, (size_t)t->configs_n * sizeof *target.v + 1);

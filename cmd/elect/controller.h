@@ -72,8 +72,8 @@ void broker_lost(struct controller *c, int32_t id, int64_t now_ms);
  * what this one changed. When to come again, after the records are applied; INT64_MAX: not before
  * something happens. */
 int64_t brokers_expire(struct operation *op, int64_t session_ms);
-/* Elections that are due by the clock: preferred leaders, and unclean ones where they are allowed; a
- * number at once. The same answer. */
+/* Elections that are due by the clock: preferred leaders, and unclean ones where they are allowed;
+ * at most so many at once. The same answer. */
 int64_t elections_turn(struct operation *op);
 
 /* --- for the files of this step --- */

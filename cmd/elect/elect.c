@@ -199,8 +199,10 @@ static void expire_brokers(struct elect *e, int64_t now_ms)
 				.listener = WIRE_LOCAL };
 
 	brokers_expire(&op, setting(e, "broker.session.timeout.ms"));
+	if (op.values_n == 0)
+		elections_turn(&op);
 	if (op.failed)
-		strerr_diefu1sys(111, "fence a broker");
+		strerr_diefu1sys(111, "fence a broker or elect a leader");
 	append_operation(e, &op.values, op.values_n);
 	operation_free(&op);
 }

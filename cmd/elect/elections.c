@@ -194,15 +194,23 @@ static bool hold_all(struct operation *op, enum election how)
 	return false;
 }
 
+static int64_t next_due(const struct controller *c)
+{
+	return c->preferred_ms < c->unclean_ms ? c->preferred_ms : c->unclean_ms;
+}
+
 int64_t elections_turn(struct operation *op)
 {
 	struct controller *c = op->c;
 	int32_t node = c->settings->node.id;
-	int64_t every = 1000
-			* meta_config_int(c->image, node, NULL,
-					  "leader.imbalance.check.interval.seconds");
-	bool balance = meta_config_bool(c->image, node, NULL, "auto.leader.rebalance.enable");
+	int64_t every;
+	bool balance;
 
+	if (op->now_ms < next_due(c))
+		return next_due(c);
+	balance = meta_config_bool(c->image, node, NULL, "auto.leader.rebalance.enable");
+	every = 1000
+		* meta_config_int(c->image, node, NULL, "leader.imbalance.check.interval.seconds");
 	if (c->preferred_ms == 0)
 		c->preferred_ms = op->now_ms + every;
 	if (op->now_ms >= c->unclean_ms && !hold_all(op, ELECTION_UNCLEAN))
@@ -210,5 +218,5 @@ int64_t elections_turn(struct operation *op)
 	if (op->values_n == 0 && op->now_ms >= c->preferred_ms
 	    && !(balance && hold_all(op, ELECTION_PREFERRED)))
 		c->preferred_ms = op->now_ms + every;
-	return c->preferred_ms < c->unclean_ms ? c->preferred_ms : c->unclean_ms;
+	return next_due(c);
 }

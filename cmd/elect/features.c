@@ -3,9 +3,11 @@
 #include <string.h>
 
 #include "controller.h"
+#include "meta/config.h"
 #include "meta/record.h"
 #include "wire/codes.h"
 
+#define ELR "eligible.leader.replicas.version"
 enum { UPGRADE = 1, SAFE_DOWNGRADE, UNSAFE_DOWNGRADE, BLOCK = 1000 };
 
 /* Levels of metadata.version at which a record changed: going back over one would lose data
@@ -37,6 +39,8 @@ static bool supported(struct span name, int *min, int *max)
 		*max = 1;
 	} else if (span_is(name, "group.version")) {
 		*max = META_GROUP_LEVEL_MAX;
+	} else if (span_is(name, ELR)) {
+		*max = META_ELR_LEVEL_MAX;
 	}
 	return *max > 0;
 }
@@ -92,7 +96,50 @@ static struct fault check_level(struct operation *op, struct span name, int leve
 	return GOOD;
 }
 
-static struct fault update_one(struct operation *op, struct span name, int level, int how)
+/* What metadata.version will be when all of the request is done. */
+static int level_becoming(const struct operation *op, const struct update_features_request *in)
+{
+	for (int32_t i = 0; i < in->feature_updates_n; i++)
+		if (span_is(in->feature_updates[i].feature, "metadata.version"))
+			return in->feature_updates[i].max_version_level;
+	return operation_level(op);
+}
+
+/* With eligible leader replicas all brokers must mean the same by "in sync enough":
+ * min.insync.replicas is set for the cluster and for no single broker
+ * (ConfigurationControlManager.maybeGenerateElrSafetyRecords). */
+static void settle_min_isr(struct operation *op)
+{
+	static const char key[] = "min.insync.replicas";
+	struct meta_image *m = op->c->image;
+	struct meta_configs *c = meta_configs_of(m, META_BROKER, span_of(""));
+	struct config_record r;
+	char text[24];
+	size_t at = 0;
+
+	if (!c || !meta_config_value(c, key)) {
+		snprintf(text, sizeof text, "%lld",
+			 (long long)meta_config_int(m, -1, NULL, key));
+		wire_init(&wire_config_record, &r);
+		r.resource_type = META_BROKER;
+		r.name = span_of(key);
+		r.value = span_of(text);
+		operation_record(op, META_CONFIG, &r);
+	}
+	while ((c = map_next(&m->configs, &at))) {
+		if (c->type != META_BROKER || !*c->name || !meta_config_value(c, key))
+			continue;
+		wire_init(&wire_config_record, &r);
+		r.resource_type = META_BROKER;
+		r.resource_name = span_of(c->name);
+		r.name = span_of(key);
+		r.value = SPAN_NULL;
+		operation_record(op, META_CONFIG, &r);
+	}
+}
+
+static struct fault update_one(struct operation *op, const struct update_features_request *in,
+			       struct span name, int level, int how)
 {
 	struct feature_level_record r;
 	int now = meta_feature_level(op->c->image, operation_z(op, name));
@@ -102,6 +149,13 @@ static struct fault update_one(struct operation *op, struct span name, int level
 		f = check_support(op, name, level);
 	if (f.code)
 		return f;
+	if (span_is(name, ELR) && level > 0) {
+		if (level_becoming(op, in) < META_ELR_NEEDS)
+			return invalid(op, name, level,
+				       ELR " could not be set to 1 because it depends on "
+					   "metadata.version level 23");
+		settle_min_isr(op);
+	}
 	if (span_is(name, "kraft.version")) {
 		if (level != now)
 			return invalid(op, name, level,
@@ -140,7 +194,7 @@ void update_features(struct operation *op, const struct wire_request *q, const v
 			  : in->feature_updates[i].allow_downgrade ? SAFE_DOWNGRADE
 								   : UPGRADE;
 
-		f = update_one(op, in->feature_updates[i].feature,
+		f = update_one(op, in, in->feature_updates[i].feature,
 			       in->feature_updates[i].max_version_level, how);
 	}
 	if (f.code) {

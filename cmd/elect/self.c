@@ -36,7 +36,7 @@ static void register_self(struct elect *e, int64_t now_ms)
 	struct broker_registration_request in;
 	struct broker_registration_response out;
 	struct broker_registration_request_listener l[ENDPOINTS_MAX];
-	struct broker_registration_request_feature f[3];
+	struct broker_registration_request_feature f[4];
 	struct operation op;
 	const struct settings *s = &e->settings;
 	struct uuid directory = s->node.directory;
@@ -59,7 +59,7 @@ static void register_self(struct elect *e, int64_t now_ms)
 		l[i].security_protocol = s->broker[i].protocol;
 	}
 	in.features = f;
-	in.features_n = 3;
+	in.features_n = 4;
 	for (int i = 0; i < in.features_n; i++)
 		wire_init(&wire_broker_registration_request_feature, &f[i]);
 	f[0].name = span_of("metadata.version");
@@ -69,6 +69,8 @@ static void register_self(struct elect *e, int64_t now_ms)
 	f[1].max_supported_version = 1;
 	f[2].name = span_of("group.version");
 	f[2].max_supported_version = META_GROUP_LEVEL_MAX;
+	f[3].name = span_of("eligible.leader.replicas.version");
+	f[3].max_supported_version = META_ELR_LEVEL_MAX;
 	in.log_dirs = &directory;
 	in.log_dirs_n = 1;
 	register_broker(&op, NULL, &in, &out);

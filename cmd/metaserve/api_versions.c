@@ -61,13 +61,16 @@ static int list_features(struct request *r, struct api_versions_response *out)
 		{.name = {"group.version", 13},
 	         .min_version = 0,
 	         .max_version = META_GROUP_LEVEL_MAX},
+		{.name = {"eligible.leader.replicas.version", 32},
+	         .min_version = 0,
+	         .max_version = META_ELR_LEVEL_MAX},
 	};
 	const struct map *m = &r->image->features;
 	struct meta_feature *f;
 	out->supported_features = supported;
 	out->supported_features_n =
 		r->head.version < 4 ? 1
-				    : 3; /* KAFKA-17492: older clients cannot read a minimum of 0 */
+				    : 4; /* KAFKA-17492: older clients cannot read a minimum of 0 */
 	out->finalized_features_epoch = r->image->offset;
 	out->finalized_features = request_take(r, m->n, sizeof *out->finalized_features);
 	if (!out->finalized_features)

@@ -97,6 +97,10 @@ enum {
 	META_LEVEL_MAX = 33
 }; /* metadata.version: oldest, of new clusters, newest */
 enum { META_GROUP_LEVEL_MAX = 1 }; /* group.version: 1 has the consumer group protocol */
+enum {
+	META_ELR_LEVEL_MAX = 1,
+	META_ELR_NEEDS = 23
+}; /* eligible.leader.replicas.version: 1 has them (KIP-966); metadata.version that it needs */
 
 void meta_image_init(struct meta_image *m);
 void meta_image_free(struct meta_image *m);
