@@ -396,8 +396,8 @@ class Node:
             for i in range(used):
                 f.seek(4096 + 64 * i)
                 v = struct.unpack('=IiIIqqqqqq', f.read(64))
-                f.seek(4096 + 64 * PAGE_CAPACITY + 280 * i)
-                name = f.read(280)[24:].split(b'\0')[0].decode()
+                f.seek(4096 + 64 * PAGE_CAPACITY + 312 * i)
+                name = f.read(312)[56:].split(b'\0')[0].decode()
                 if v[3]:
                     out[name] = dict(slot=i, epoch=v[1], layout=v[2], role=v[3], epoch_start=v[4],
                                      log_start=v[5], log_end=v[6], flushed=v[7],

@@ -267,6 +267,15 @@ static void watch_isr(struct partition *p)
 		abort();    /* a replica that is gone would hold the others up for ever */
 }
 
+static void publish_files(const struct partition *p)
+{
+	struct page_files f = {
+		.opened = p->opened_end, .before = log_last_base(p->log, 1),
+		.active = log_last_base(p->log, 0), .shaped = p->layout_base + log_shaped(p->log),
+	};
+	page_shape(&node.page, p->slot, &f);
+}
+
 static void publish(struct partition *p)
 {
 	struct page_slot s;
@@ -279,6 +288,8 @@ static void publish(struct partition *p)
 	}
 	if (!p->step.changed && layout == p->layout)
 		return;
+	if (p->log && layout != p->layout)
+		publish_files(p);
 	replica_slot(&p->step, &s);
 	s.layout = p->layout = layout;
 	page_write(&node.page, p->slot, &s);

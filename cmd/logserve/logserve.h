@@ -31,7 +31,8 @@ struct partition {                   /* what stands in a slot of the page */
 	struct log_reader *reader;
 	bool listed;
 	uint32_t layout;             /* that the reader knows */
-	struct segment *segments;    /* files whose descriptors were handed out */
+	struct segment *segments;    /* files whose descriptors were handed out, in order */
+	int segments_n, segments_cap;
 	struct sleeper *sleepers;
 	struct partition *older, *newer; /* by last use, those that may hold files */
 	int files;                   /* as counted last */
@@ -103,7 +104,9 @@ void files_forget(struct server *s, struct partition *p);
 struct segment;
 int segment_piece(struct server *s, struct partition *p, struct port_from to,
                   const struct log_range *r, struct port_piece *piece);
+/* The reader has listed the directory anew: what is another file now is forgotten. */
 void segments_refresh(struct server *s, struct partition *p);
+void segments_drop(struct server *s, struct partition *p, int64_t first);    /* those below */
 void segments_forget(struct server *s, struct partition *p);
 /* A caller has closed one descriptor, or all: it gets them again with the next ranges. */
 void segment_closed(struct server *s, struct port_from who, uint32_t slot, int64_t base,

@@ -24,8 +24,8 @@ static bool same(const struct partition *p, const struct page_entry *e)
 	       !strcmp(p->entry.name, e->name);
 }
 
-/* What is there now may have been damaged on disk since it was written; what comes is new. */
-static int add(struct server *s, uint32_t slot, const struct page_entry *e, int64_t log_end)
+/* What was there when logappend opened it may have been damaged on disk since it was written. */
+static int add(struct server *s, uint32_t slot, const struct page_entry *e)
 {
 	struct partition *p = calloc(1, sizeof *p);
 	if (!p)
@@ -38,7 +38,7 @@ static int add(struct server *s, uint32_t slot, const struct page_entry *e, int6
 		free(p);
 		return -1;
 	}
-	log_reader_trust(p->reader, log_end);
+	log_reader_trust(p->reader, e->files.opened);
 	s->slots[slot] = p;
 	return 0;
 }
@@ -56,31 +56,69 @@ static int grow(struct server *s, uint32_t n)
 	return 0;
 }
 
-/* The page's directory has changed: what left its slot goes first, so that a name can move. */
-static void index_names(struct server *s)
+static void leave(struct server *s, uint32_t i)
 {
 	struct page_slot slot;
 	struct page_entry e;
-	uint64_t directory = __atomic_load_n(&s->page.head->directory, __ATOMIC_ACQUIRE);
+	if (i < s->slots_n && s->slots[i] && (!page_read(&s->page, i, &slot, &e) ||
+	                                      !same(s->slots[i], &e)))
+		drop(s, s->slots[i]);
+}
+
+static int enter(struct server *s, uint32_t i)
+{
+	struct page_slot slot;
+	struct page_entry e;
+	return i < s->slots_n && !s->slots[i] && page_read(&s->page, i, &slot, &e) ? add(s, i, &e) : 0;
+}
+
+static int grow_to_used(struct server *s)
+{
 	uint32_t used = __atomic_load_n(&s->page.head->used, __ATOMIC_ACQUIRE);
+	return used > PAGE_CAPACITY ? -1 : grow(s, used);
+}
+
+static void say_bad(void)
+{
+	strerr_warnwu1sys("take in all partitions of the page");
+}
+
+/* What left its slot goes first, so that a name can move. */
+static void index_names(struct server *s)
+{
+	uint64_t directory = __atomic_load_n(&s->page.head->directory, __ATOMIC_ACQUIRE);
 	for (uint32_t i = 0; i < s->slots_n; i++)
-		if (s->slots[i] && (i >= used || !page_read(&s->page, i, &slot, &e) ||
-		                    !same(s->slots[i], &e)))
-			drop(s, s->slots[i]);
-	int bad = used > PAGE_CAPACITY || grow(s, used);
-	for (uint32_t i = 0; !bad && i < used; i++)
-		if (!s->slots[i] && page_read(&s->page, i, &slot, &e))
-			bad = add(s, i, &e, slot.log_end);
+		leave(s, i);
+	int bad = grow_to_used(s);
+	for (uint32_t i = 0; !bad && i < s->slots_n; i++)
+		bad = enter(s, i);
 	if (bad)
-		strerr_warnwu1sys("take in all partitions of the page");
+		say_bad();
 	else
 		s->directory = directory;
 }
 
+/* Only the slots whose entries changed are looked at, unless there are too many. */
 void partitions_refresh(struct server *s)
 {
-	if (s->mapped && __atomic_load_n(&s->page.head->directory, __ATOMIC_ACQUIRE) != s->directory)
+	uint32_t changed[PAGE_CHANGES];
+	uint64_t directory = s->directory;
+	if (!s->mapped || __atomic_load_n(&s->page.head->directory, __ATOMIC_ACQUIRE) == directory)
+		return;
+	int n = page_changes(&s->page, &directory, changed);
+	if (n < 0) {
 		index_names(s);
+		return;
+	}
+	for (int i = 0; i < n; i++)
+		leave(s, changed[i]);
+	int bad = grow_to_used(s);
+	for (int i = 0; !bad && i < n; i++)
+		bad = enter(s, changed[i]);
+	if (bad)
+		say_bad();
+	else
+		s->directory = directory;
 }
 
 /* logappend is back. Its page is the old one, adopted, or a new one with other slots: either way
@@ -99,11 +137,19 @@ void partitions_map(struct server *s, int page_fd)
 	index_names(s);
 }
 
-/* A reader lists its directory again when the page says that files have come or gone. */
-static int know_layout(struct server *s, struct partition *p, const struct page_slot *slot)
+/* Rolls and drops of the oldest are followed; else a reader lists its directory again when the page
+ * says that files have come or gone. */
+static int know_layout(struct server *s, struct partition *p, const struct page_slot *slot,
+                       const struct page_files *f)
 {
 	if (p->listed && p->layout == slot->layout)
 		return 0;
+	if (p->listed && (int32_t)(f->shaped - p->layout) <= 0 &&
+	    log_reader_follow(p->reader, slot->log_start, f->before, f->active)) {
+		p->layout = slot->layout;
+		segments_drop(s, p, log_reader_first(p->reader));
+		return 0;
+	}
 	if (log_reader_layout(p->reader, slot->layout)) {
 		/* a new partition: its directory is made when something is put into it */
 		return errno == ENOENT && slot->log_start == slot->log_end ? 0 : -1;
@@ -128,7 +174,7 @@ int partition_find(struct server *s, struct span topic, int32_t partition, const
 	if (id && !uuid_same(id, &(*p)->entry.topic_id))
 		return WIRE_INCONSISTENT_TOPIC_ID;
 	files_use(s, *p);
-	if (slot->role != PAGE_OFFLINE && know_layout(s, *p, slot))
+	if (slot->role != PAGE_OFFLINE && know_layout(s, *p, slot, &now.files))
 		return errno == ENOENT ? WIRE_NOT_LEADER_OR_FOLLOWER : WIRE_KAFKA_STORAGE_ERROR;
 	return WIRE_NONE;
 }
@@ -153,10 +199,12 @@ struct partition **partitions_sorted(struct server *s, struct arena *a, int *n)
 void partitions_sweep(struct server *s)
 {
 	struct page_slot slot;
+	struct page_entry e;
 	partitions_refresh(s);
 	for (uint32_t i = 0; i < s->slots_n; i++) {
 		struct partition *p = s->slots[i];
-		if (p && p->segments && page_read(&s->page, i, &slot, 0) && slot.layout != p->layout)
-			know_layout(s, p, &slot);
+		if (p && p->segments_n && page_read(&s->page, i, &slot, &e) &&
+		    slot.layout != p->layout)
+			know_layout(s, p, &slot, &e.files);
 	}
 }

@@ -4,21 +4,35 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 
 struct holder {
 	uint32_t place, generation;      /* of a connection */
 };
 struct segment {
-	struct segment *next;
 	int64_t base;
 	dev_t dev;
 	ino_t ino;
 	uint32_t generation;
-	bool checked;                    /* since the layout last changed */
+	bool checked;                    /* since the directory was last listed */
 	struct holder *holders;
 	int holders_n;
 };
+
+/* Of the first that is not below base. */
+static int place(const struct partition *p, int64_t base)
+{
+	int lo = 0, hi = p->segments_n;
+	while (lo < hi) {
+		int mid = (lo + hi) / 2;
+		if (p->segments[mid].base < base)
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return lo;
+}
 
 static void tell_forget(struct server *s, const struct partition *p, const struct segment *g)
 {
@@ -32,63 +46,92 @@ static void tell_forget(struct server *s, const struct partition *p, const struc
 	}
 }
 
-static void unlink_segment(struct server *s, struct partition *p, struct segment **at)
+static void let_all_go(struct server *s, const struct partition *p, struct segment *g)
 {
-	struct segment *g = *at;
-	*at = g->next;
 	tell_forget(s, p, g);
 	free(g->holders);
-	free(g);
+}
+
+static void take_out(struct partition *p, int i, int n)
+{
+	p->segments_n -= n;
+	if (n)
+		memmove(p->segments + i, p->segments + i + n,
+		        (size_t)(p->segments_n - i) * sizeof *p->segments);
+}
+
+void segments_drop(struct server *s, struct partition *p, int64_t first)
+{
+	int n = place(p, first);
+	for (int i = 0; i < n; i++)
+		let_all_go(s, p, p->segments + i);
+	take_out(p, 0, n);
 }
 
 void segments_forget(struct server *s, struct partition *p)
 {
-	while (p->segments)
-		unlink_segment(s, p, &p->segments);
+	segments_drop(s, p, INT64_MAX);
+	free(p->segments);
+	p->segments = 0;
+	p->segments_cap = 0;
 }
 
 void segments_refresh(struct server *s, struct partition *p)
 {
 	char path[PAGE_NAME + 32];
 	struct stat st;
-	for (struct segment **at = &p->segments; *at;) {
-		struct segment *g = *at;
+	int kept = 0;
+	for (int i = 0; i < p->segments_n; i++) {
+		struct segment *g = p->segments + i;
 		snprintf(path, sizeof path, "%s/%020lld.log", p->entry.name, (long long)g->base);
 		if (fstatat(s->dirfd, path, &st, 0) || st.st_ino != g->ino || st.st_dev != g->dev) {
-			unlink_segment(s, p, at);
+			let_all_go(s, p, g);
 			continue;
 		}
 		g->checked = false;
-		at = &g->next;
+		p->segments[kept++] = *g;
 	}
+	p->segments_n = kept;
+}
+
+static struct segment *make(struct server *s, struct partition *p, int i, int64_t base,
+                            const struct stat *st)
+{
+	if (p->segments_n == p->segments_cap) {
+		int cap = p->segments_cap ? 2 * p->segments_cap : 1;
+		struct segment *v = realloc(p->segments, (size_t)cap * sizeof *v);
+		if (!v)
+			return 0;
+		p->segments = v;
+		p->segments_cap = cap;
+	}
+	struct segment *g = p->segments + i;
+	memmove(g + 1, g, (size_t)(p->segments_n++ - i) * sizeof *g);
+	*g = (struct segment){
+		.base = base, .dev = st->st_dev, .ino = st->st_ino, .generation = ++s->generation,
+		.checked = true,
+	};
+	return g;
 }
 
 /* The segment that this descriptor is of. */
 static struct segment *find(struct server *s, struct partition *p, const struct log_range *r)
 {
 	struct stat st;
-	struct segment **at = &p->segments;
-	while (*at && (*at)->base != r->base)
-		at = &(*at)->next;
-	if (*at && (*at)->checked)
-		return *at;
+	int i = place(p, r->base);
+	struct segment *g = i < p->segments_n && p->segments[i].base == r->base ? p->segments + i : 0;
+	if (g && g->checked)
+		return g;
 	if (fstat(r->fd, &st))
 		return 0;
-	if (*at && ((*at)->ino != st.st_ino || (*at)->dev != st.st_dev))
-		unlink_segment(s, p, at);
-	else if (*at) {
-		(*at)->checked = true;
-		return *at;
+	if (g && (g->ino != st.st_ino || g->dev != st.st_dev)) {
+		let_all_go(s, p, g);
+		take_out(p, i, 1);
+	} else if (g) {
+		g->checked = true;
+		return g;
 	}
-	struct segment *g = calloc(1, sizeof *g);
-	if (!g)
-		return 0;
-	*g = (struct segment){
-		.next = p->segments, .base = r->base, .dev = st.st_dev, .ino = st.st_ino,
-		.generation = ++s->generation, .checked = true,
-	};
-	p->segments = g;
-	return g;
+	return make(s, p, i, r->base, &st);
 }
 
 static bool holds(const struct segment *g, struct port_from who)
@@ -136,14 +179,15 @@ void segment_closed(struct server *s, struct port_from who, uint32_t slot, int64
                     uint32_t generation)
 {
 	struct partition *p = slot < s->slots_n ? s->slots[slot] : 0;
-	for (struct segment *g = p ? p->segments : 0; g; g = g->next)
-		if (g->base == base && g->generation == generation)
-			let_go(g, who);
+	int i = p ? place(p, base) : 0;
+	if (p && i < p->segments_n && p->segments[i].base == base &&
+	    p->segments[i].generation == generation)
+		let_go(p->segments + i, who);
 }
 
 void segments_left(struct server *s, struct port_from who)
 {
 	for (uint32_t i = 0; i < s->slots_n; i++)
-		for (struct segment *g = s->slots[i] ? s->slots[i]->segments : 0; g; g = g->next)
-			let_go(g, who);
+		for (int k = 0; s->slots[i] && k < s->slots[i]->segments_n; k++)
+			let_go(s->slots[i]->segments + k, who);
 }

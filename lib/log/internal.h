@@ -39,7 +39,7 @@ struct log {
 	struct log_config config;
 	int64_t start, end, recovery_point;
 	int64_t now_ms;             /* the latest time any call brought */
-	uint32_t layout;
+	uint32_t layout, shaped;
 	bool broken;                /* an append could not be undone */
 	bool deleted_files;         /* there may be *.deleted files to reap */
 

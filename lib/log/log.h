@@ -75,6 +75,10 @@ int64_t log_end(const struct log *l);            /* next offset */
 int64_t log_recovery_point(const struct log *l); /* on disk up to here: log_synced moves it */
 /* bumped when the set of files changed (roll, truncate, drop, swap) */
 uint32_t log_layout(const struct log *l);
+/* its value after the last change that was not a roll, or a drop of segments below the start */
+uint32_t log_shaped(const struct log *l);
+int64_t log_last_base(const struct log *l, int back);  /* of the active segment; back 1: of the one
+                                                        * before; -1 none */
 int32_t log_last_epoch(const struct log *l);  /* last entry of leader-epoch-checkpoint; -1 none */
 void log_configure(struct log *l, const struct log_config *c);
 

@@ -251,6 +251,16 @@ uint32_t log_layout(const struct log *l)
 	return l->layout;
 }
 
+uint32_t log_shaped(const struct log *l)
+{
+	return l->shaped;
+}
+
+int64_t log_last_base(const struct log *l, int back)
+{
+	return back < l->segments_n ? l->segments[l->segments_n - 1 - back].base : -1;
+}
+
 int32_t log_last_epoch(const struct log *l)
 {
 	return epochs_last(&l->epochs);

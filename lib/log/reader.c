@@ -182,6 +182,43 @@ int log_reader_layout(struct log_reader *r, uint32_t layout)
 	return reader_list(r);
 }
 
+static bool add_segment(struct log_reader *r, int64_t base)
+{
+	if (r->n == r->cap) {
+		int cap = r->cap ? 2 * r->cap : 4;
+		struct reader_segment *v = realloc(r->v, (size_t)cap * sizeof *v);
+		if (!v)
+			return false;
+		r->v = v;
+		r->cap = cap;
+	}
+	struct reader_segment *s = &r->v[r->n++];
+	*s = (struct reader_segment){.base = base, .next = -1, .fd = -1, .index_fd = -1};
+	forget_hints(s);
+	s[-1].next = base;
+	s[-1].checked_n = 0;    /* its end is known now, so more of it can be checked */
+	return true;
+}
+
+bool log_reader_follow(struct log_reader *r, int64_t start, int64_t before, int64_t active)
+{
+	int gone = 0;
+	int64_t last = r->listed && r->n ? r->v[r->n - 1].base : -1;
+	if (last < 0 || (last != active && (last != before || !add_segment(r, active))))
+		return false;
+	while (gone + 1 < r->n && r->v[gone + 1].base <= start)
+		close_segment(r, r->v + gone++);
+	r->n -= gone;
+	if (gone)
+		memmove(r->v, r->v + gone, (size_t)r->n * sizeof *r->v);
+	return true;
+}
+
+int64_t log_reader_first(const struct log_reader *r)
+{
+	return r->n ? r->v[0].base : -1;
+}
+
 int reader_find_segment(const struct log_reader *r, int64_t offset)
 {
 	int lo = 0, hi = r->n;
@@ -226,8 +263,8 @@ int reader_fd(struct log_reader *r, struct reader_segment *s, int64_t *bytes)
 static bool header_at(int fd, int64_t position, int64_t bytes, struct batch *b)
 {
 	uint8_t head[BATCH_HEADER];
-	return position >= 0 && position <= bytes - BATCH_HEADER && pread(fd, head, sizeof head,
-		position) == sizeof head &&
+	return position >= 0 && position <= bytes - BATCH_HEADER &&
+	       pread(fd, head, sizeof head, position) == sizeof head &&
 	       batch_parse(b, head, sizeof head) == 0 && batch_bytes(b) <= bytes - position;
 }
 

@@ -21,6 +21,10 @@ void log_reader_free(struct log_reader *r);
 /* To be called when the page's layout counter differs from the last time: the list of segments is
  * read anew, descriptors of files that are gone are closed. ENOENT: the directory is gone. */
 int log_reader_layout(struct log_reader *r, uint32_t layout);
+/* Instead, when segments were only added and dropped below start since: nothing is read. before,
+ * active: the bases of the last two. False: more than one was added, or it was never listed. */
+bool log_reader_follow(struct log_reader *r, int64_t start, int64_t before, int64_t active);
+int64_t log_reader_first(const struct log_reader *r);  /* base of the first segment; -1 none */
 /* How many descriptors it holds, and closing them: those of ranges that were given too. They are
  * opened again when they are needed. */
 int log_reader_open_files(const struct log_reader *r);

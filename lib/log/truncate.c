@@ -159,7 +159,7 @@ int log_truncate(struct log *l, int64_t to)
 		return epochs_cut_end(&l->epochs, l->end) ? log_write_epochs(l) : 0;
 	if (to < l->segments[0].base)
 		return log_restart_at(l, to);
-	l->layout++;
+	l->shaped = ++l->layout;
 	l->marks[0] = l->marks[1] = -1;
 	/* until the end the log is not what its numbers say; an error leaves it to the next opening */
 	l->broken = true;
@@ -192,7 +192,7 @@ int log_restart_at(struct log *l, int64_t offset)
 		errno = EINVAL;
 		return -1;
 	}
-	l->layout++;
+	l->shaped = ++l->layout;
 	l->marks[0] = l->marks[1] = -1;
 	l->broken = true;
 	forget_rolled(l, -1);

@@ -19,10 +19,10 @@ enum {
 	PATIENCE_NS = 100 * 1000 * 1000, /* a preempted owner is back by then */
 	END = 0,                         /* end of a hash chain; a link is 1 + slot */
 };
-static const char magic[8] = "odradek1";
+static const char magic[8] = "odradek2";
 
 _Static_assert(sizeof(struct page_slot) == 64, "a slot is one cache line");
-_Static_assert(sizeof(struct page_entry) == 280, "readers of other builds know this size");
+_Static_assert(sizeof(struct page_entry) == 312, "readers of other builds know this size");
 _Static_assert(sizeof(struct page_head) <= HEAD_BYTES, "the head has a page of memory to itself");
 
 static size_t bytes_for(size_t capacity)
@@ -262,7 +262,28 @@ bool page_read(const struct page *p, uint32_t i, struct page_slot *s, struct pag
 	return s->role != PAGE_FREE;
 }
 
+int page_changes(const struct page *p, uint64_t *at, uint32_t slots[PAGE_CHANGES])
+{
+	int n = 0;
+	uint64_t to = __atomic_load_n(&p->head->directory, __ATOMIC_ACQUIRE);
+	if (to - *at >= PAGE_CHANGES) return -1;
+	for (uint64_t i = *at; i < to; i++)
+		slots[n++] = __atomic_load_n(&p->head->changed[i % PAGE_CHANGES], __ATOMIC_RELAXED);
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
+	/* the owner may have come round while they were read */
+	if (__atomic_load_n(&p->head->directory, __ATOMIC_RELAXED) - *at >= PAGE_CHANGES) return -1;
+	*at = to;
+	return n;
+}
+
 /* --- writing --------------------------------------------------------------------------------- */
+
+static void entry_changed(struct page *p, uint32_t i)
+{
+	uint64_t n = p->head->directory;
+	__atomic_store_n(&p->head->changed[n % PAGE_CHANGES], i, __ATOMIC_RELAXED);
+	__atomic_store_n(&p->head->directory, n + 1, __ATOMIC_RELEASE);
+}
 
 static int find_free(const struct page *p)
 {
@@ -304,7 +325,7 @@ int page_slot_for(struct page *p, const struct uuid *topic_id, int32_t partition
 	chain_in(p, (uint32_t)i);
 	if ((uint32_t)i >= p->head->used)
 		__atomic_store_n(&p->head->used, (uint32_t)i + 1, __ATOMIC_RELEASE);
-	__atomic_fetch_add(&p->head->directory, 1, __ATOMIC_RELEASE);
+	entry_changed(p, (uint32_t)i);
 	return i;
 }
 
@@ -335,7 +356,15 @@ void page_free(struct page *p, uint32_t i)
 	s->layout++;
 	end_change(s);
 	if (i < p->taken) p->taken = i;
-	__atomic_fetch_add(&p->head->directory, 1, __ATOMIC_RELEASE);
+	entry_changed(p, i);
+}
+
+void page_shape(struct page *p, uint32_t i, const struct page_files *files)
+{
+	assert(i < p->head->used && p->slots[i].role != PAGE_FREE);
+	begin_change(&p->slots[i]);
+	p->entries[i].files = *files;
+	end_change(&p->slots[i]);
 }
 
 void page_applied(struct page *p, int64_t metadata_offset)

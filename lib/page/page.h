@@ -21,7 +21,7 @@
 
 #include "base/bytes.h"
 
-enum { PAGE_CAPACITY = 65536, PAGE_NAME = 256 };
+enum { PAGE_CAPACITY = 65536, PAGE_NAME = 256, PAGE_CHANGES = 512 };
 /* OFFLINE: here, but not to be served (damage, closing). */
 enum page_role { PAGE_FREE, PAGE_LEADER, PAGE_FOLLOWER, PAGE_OFFLINE };
 
@@ -37,20 +37,31 @@ struct page_slot {
 	int64_t high_watermark;
 	int64_t last_stable;
 };
+/* What lets a reader follow the files without listing them. */
+struct page_files {
+	int64_t opened;        /* log end when the owner opened it: what lies behind it wrote */
+	int64_t before;        /* base of the segment before the active one; -1 none */
+	int64_t active;
+	uint32_t shaped;       /* layout of the last change that was more than a roll, or a drop of
+	                        * segments below log_start */
+	uint32_t reserved;
+};
 struct page_entry {
 	struct uuid topic_id;
 	int32_t partition;
 	uint32_t reserved;
+	struct page_files files;
 	char name[PAGE_NAME];  /* directory under log/: TOPIC-PARTITION */
 };
 struct page_head {
-	char magic[8];          /* "odradek1" */
+	char magic[8];          /* "odradek2" */
 	uint32_t capacity;
 	uint32_t used;          /* slots 0..used-1 have been in use */
 	char boot_id[40];       /* /proc/sys/kernel/random/boot_id */
 	uint64_t generation;    /* starts of the owner */
 	uint64_t directory;     /* changes of entries: an index of names is stale then */
 	int64_t applied;        /* metadata offset that the owner has applied; -1 none */
+	uint32_t changed[PAGE_CHANGES]; /* change i of the directory was of slot changed[i % ...] */
 };
 
 struct page {
@@ -77,6 +88,9 @@ void page_close(struct page *p);
  * Spins only while the owner writes; gives up after a bounded time when the owner died in the
  * middle and answers false. */
 bool page_read(const struct page *p, uint32_t i, struct page_slot *s, struct page_entry *e);
+/* The slots whose entries changed since the directory's number was *at, each once or more; *at
+ * moves on. -1: too many have, and *at stays: any of them may be another. */
+int page_changes(const struct page *p, uint64_t *at, uint32_t slots[PAGE_CHANGES]);
 
 /* Owner. page_write publishes *s (its seq is ignored) and asserts log_start <= last_stable <=
  * high_watermark <= flushed <= log_end, and that the high watermark does not fall within an
@@ -86,6 +100,8 @@ bool page_read(const struct page *p, uint32_t i, struct page_slot *s, struct pag
 int page_slot_for(struct page *p, const struct uuid *topic_id, int32_t partition, const char *name);
 void page_write(struct page *p, uint32_t i, const struct page_slot *s);
 void page_free(struct page *p, uint32_t i);
+/* Before the slot says that the layout is another. */
+void page_shape(struct page *p, uint32_t i, const struct page_files *files);
 void page_applied(struct page *p, int64_t metadata_offset);
 
 /* --- sleeping and waking: a reader that sleeps on slots has a bitmap in a memfd of its own,
