@@ -59,52 +59,99 @@ static int64_t log_start_offset(const struct partition *p)
 }
 
 /* What an offline partition had is kept: its files may come back. */
-static int write_by(int (*how)(const struct checkpoint *c, int dirfd, const char *file),
-                    const char *file, const struct checkpoint *before,
-                    int64_t (*offset)(const struct partition *p))
+static int lines(struct checkpoint_lines *c, const struct checkpoint *before,
+                 int64_t (*offset)(const struct partition *p))
 {
-	struct checkpoint c = {0};
 	size_t at = 0;
 	int r = 0;
 	for (struct partition *p; r == 0 && (p = map_next(&node.partitions, &at));) {
 		int64_t v = p->log ? offset(p) : checkpoint_get(before, p->name, -1);
 		if (v >= 0)
-			r = checkpoint_set(&c, p->name, v);
+			r = checkpoint_line(c, p->name, v);
 	}
-	if (r == 0)
-		r = how(&c, node.dirfd, file);
+	return r;
+}
+
+static int written(int r, const char *file)
+{
 	int e = errno;
-	checkpoint_free(&c);
-	if (r < 0 && e == EIO) {
-		errno = e;
+	if (r < 0 && e == EIO)
 		die_sync(file);
-	}
 	if (r < 0)
 		say(file, ": not written: ", strerror(e));
 	errno = e;
 	return r;
 }
 
-static int write(const char *file, const struct checkpoint *before,
+static int write(bool durable, const char *file, const struct checkpoint *before,
                  int64_t (*offset)(const struct partition *p))
 {
-	return write_by(checkpoint_write, file, before, offset);
+	struct checkpoint_lines c = {0};
+	int r = lines(&c, before, offset);
+	if (r == 0)
+		r = checkpoint_lines_write(&c, node.dirfd, file, durable);
+	else
+		buf_free(&c.text);
+	return written(r, file);
 }
 
-/* An old high watermark loses nothing: it is found again from the logs of the ISR. A sync of the
- * file, here in the loop, would be the longest that any producer waits. */
+/* A sync of a file, here in the loop, would be the longest that any producer waits, so what is
+ * written now and then is on disk when the kernel likes. An old high watermark loses nothing: it is
+ * found again from the logs of the ISR. Nor does an old recovery point, or none: recovery reads
+ * more. */
+static int write_high_watermark(bool durable)
+{
+	return write(durable, CHECKPOINT_HIGH_WATERMARK, &node.high_watermarks, high_watermark);
+}
+
+static int write_points(bool durable)
+{
+	return write(durable, CHECKPOINT_RECOVERY_POINT, &node.recovery_points, recovery_point);
+}
+
+/* node.log_starts is what the file says. */
+static bool log_starts_known(void)
+{
+	size_t at = 0;
+	for (struct partition *p; (p = map_next(&node.partitions, &at));) {
+		int64_t v = p->log ? log_start_offset(p) : -1;
+		if (v >= 0 && v != checkpoint_get(&node.log_starts, p->name, -1))
+			return false;
+	}
+	return true;
+}
+
+static int note_log_starts(void)
+{
+	struct checkpoint c = {0};
+	size_t at = 0;
+	int r = 0;
+	for (struct partition *p; r == 0 && (p = map_next(&node.partitions, &at));) {
+		int64_t v = p->log ? log_start_offset(p) :
+		            checkpoint_get(&node.log_starts, p->name, -1);
+		if (v >= 0)
+			r = checkpoint_set(&c, p->name, v);
+	}
+	checkpoint_free(&node.log_starts);
+	node.log_starts = c;
+	return r;
+}
+
+/* What was promised stays on disk: the file is replaced durably, or left as it is. */
+static int write_log_starts(void)
+{
+	if (log_starts_known())
+		return 0;
+	int r = write(true, CHECKPOINT_LOG_START, &node.log_starts, log_start_offset);
+	return r < 0 ? r : note_log_starts();
+}
+
 static void write_high_watermarks(void *arg)
 {
 	reserve_refill();
 	if (moved)
-		moved = write_by(checkpoint_write_soon, CHECKPOINT_HIGH_WATERMARK,
-		                 &node.high_watermarks, high_watermark) < 0;
+		moved = write_high_watermark(false) < 0;
 	port_timer_set(node.loop, &high_watermarks, port_now_ms() + HIGH_WATERMARK_MS);
-}
-
-static int write_log_starts(void)
-{
-	return write(CHECKPOINT_LOG_START, &node.log_starts, log_start_offset);
 }
 
 /* A recovery point behind the end of a log that was cut would vouch for what is written there
@@ -116,7 +163,7 @@ void checkpoints_lower(void)
 		if (!p->log
 		    || recovery_point(p) >= checkpoint_get(&node.recovery_points, p->name, 0))
 			continue;
-		while (write(CHECKPOINT_RECOVERY_POINT, &node.recovery_points, recovery_point) < 0)
+		while (write_points(true) < 0)
 			if (!make_room())
 				strerr_diefusys(111, "write log/" CHECKPOINT_RECOVERY_POINT);
 		return;
@@ -136,8 +183,7 @@ static void want_recovery_points(void *arg)
 static void write_recovery_points(void)
 {
 	points_wanted = false;
-	int r = write(CHECKPOINT_RECOVERY_POINT, &node.recovery_points, recovery_point);
-	if ((r | write_log_starts()) < 0)
+	if ((write_points(false) | write_log_starts()) < 0)
 		moved_since_recovery_points = true;
 }
 
@@ -178,7 +224,5 @@ void checkpoints_turn(void)
 
 int checkpoints_write_all(void)
 {
-	int r = write(CHECKPOINT_RECOVERY_POINT, &node.recovery_points, recovery_point);
-	r |= write(CHECKPOINT_HIGH_WATERMARK, &node.high_watermarks, high_watermark);
-	return r | write_log_starts();
+	return write_points(true) | write_high_watermark(true) | write_log_starts();
 }

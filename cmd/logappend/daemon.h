@@ -74,7 +74,8 @@ struct node {
 	struct map partitions;          /* by key */
 	struct replica_brokers brokers; /* as the metadata has them */
 	struct partition *touched, *dirty;
-	struct checkpoint recovery_points, log_starts, high_watermarks;   /* as read at the start */
+	struct checkpoint recovery_points, high_watermarks;   /* as read at the start */
+	struct checkpoint log_starts;   /* as in the file */
 	bool log_starts_changed;
 };
 extern struct node node;

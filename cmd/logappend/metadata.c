@@ -121,21 +121,26 @@ static void settle_one(struct meta_image *image, const struct uuid *topic_id, in
 		settle(t, m);
 }
 
-/* Some partition for which the image has no topic, or NULL. */
-static struct partition *orphan(struct meta_image *image)
+/* Those for which the image has no topic, some at a time: a map that is walked is not changed. */
+static void delete_orphans(struct meta_image *image)
 {
-	size_t at = 0;
-	for (struct partition *p; (p = map_next(&node.partitions, &at));)
-		if (!meta_topic_with_id(image, &p->key.topic_id))
-			return p;
-	return NULL;
+	struct partition *some[256];
+	int n;
+	do {
+		size_t at = 0;
+		n = 0;
+		for (struct partition *p; n < 256 && (p = map_next(&node.partitions, &at));)
+			if (!meta_topic_with_id(image, &p->key.topic_id))
+				some[n++] = p;
+		for (int i = 0; i < n; i++)
+			partition_delete(some[i], WIRE_UNKNOWN_TOPIC_OR_PARTITION);
+	} while (n == 256);
 }
 
 static void settle_all(struct meta_image *image)
 {
 	size_t at = 0;
-	for (struct partition *p; (p = orphan(image));)
-		partition_delete(p, WIRE_UNKNOWN_TOPIC_OR_PARTITION);
+	delete_orphans(image);
 	for (struct meta_topic *t; (t = map_next(&image->topics_by_id, &at));)
 		for (int32_t i = 0; i < t->partitions_n; i++)
 			settle(t, &t->partitions[i]);
@@ -174,8 +179,7 @@ static void on_record(void *ctx, struct meta_image *image, int type, const void 
 		break;
 	}
 	case REMOVE_TOPIC_RECORD:
-		for (struct partition *p; (p = orphan(image));)
-			partition_delete(p, WIRE_UNKNOWN_TOPIC_OR_PARTITION);
+		delete_orphans(image);
 		break;
 	case CONFIG_RECORD: {
 		const struct config_record *r = record;

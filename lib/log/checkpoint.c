@@ -123,9 +123,7 @@ int checkpoint_read(struct checkpoint *c, int dirfd, const char *file)
 	return r;
 }
 
-typedef int write_file(int dirfd, const char *name, const void *p, size_t n);
-
-static int write_as(const struct checkpoint *c, int dirfd, const char *file, write_file *write)
+int checkpoint_write(const struct checkpoint *c, int dirfd, const char *file)
 {
 	struct buf b = {0};
 	int r = buf_addf(&b, "0\n%zu\n", c->n);
@@ -134,19 +132,55 @@ static int write_as(const struct checkpoint *c, int dirfd, const char *file, wri
 		r = buf_addf(&b, "%.*s %d %lld\n", (int)e->topic_n, e->name, e->partition, (long long)e->offset);
 	}
 	if (r == 0)
-		r = write(dirfd, file, b.p, b.n);
+		r = atomicfile_write(dirfd, file, b.p, b.n);
 	buf_free(&b);
 	return r;
 }
 
-int checkpoint_write(const struct checkpoint *c, int dirfd, const char *file)
+static void put_number(struct buf *b, int64_t v)
 {
-	return write_as(c, dirfd, file, atomicfile_write);
+	char digits[20];
+	int n = 0;
+	do
+		digits[n++] = (char)('0' + v % 10);
+	while (v /= 10);
+	while (n)
+		b->p[b->n++] = (uint8_t)digits[--n];
 }
 
-int checkpoint_write_soon(const struct checkpoint *c, int dirfd, const char *file)
+int checkpoint_line(struct checkpoint_lines *l, const char *name, int64_t offset)
 {
-	return write_as(c, dirfd, file, atomicfile_write_soon);
+	size_t n = strlen(name);
+	const char *dash = memrchr(name, '-', n);
+	if (!dash || offset < 0) {
+		errno = EINVAL;
+		return -1;
+	}
+	if (buf_need(&l->text, n + 24) < 0)
+		return -1;
+	buf_add(&l->text, name, n);
+	l->text.p[l->text.n - n + (size_t)(dash - name)] = ' ';
+	l->text.p[l->text.n++] = ' ';
+	put_number(&l->text, offset);
+	l->text.p[l->text.n++] = '\n';
+	l->n++;
+	return 0;
+}
+
+int checkpoint_lines_write(struct checkpoint_lines *l, int dirfd, const char *file, bool durable)
+{
+	struct buf b = {0};
+	int r = buf_addf(&b, "0\n%zu\n", l->n);
+	if (r == 0)
+		r = buf_add(&b, l->text.p, l->text.n);
+	if (r == 0)
+		r = (durable ? atomicfile_write : atomicfile_write_soon)(dirfd, file, b.p, b.n);
+	int e = errno;
+	buf_free(&b);
+	buf_free(&l->text);
+	l->n = 0;
+	errno = e;
+	return r;
 }
 
 void checkpoint_free(struct checkpoint *c)

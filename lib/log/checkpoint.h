@@ -2,9 +2,11 @@
  * each partition. Text: "0", the number of lines, then "TOPIC PARTITION OFFSET" a line. */
 #ifndef LOG_CHECKPOINT_H
 #define LOG_CHECKPOINT_H
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/map.h"
 
 #define CHECKPOINT_RECOVERY_POINT "recovery-point-offset-checkpoint"
@@ -32,7 +34,16 @@ int checkpoint_set(struct checkpoint *c, const char *name, int64_t offset);
 int64_t checkpoint_get(const struct checkpoint *c, const char *name, int64_t otherwise);
 /* atomically and durably */
 int checkpoint_write(const struct checkpoint *c, int dirfd, const char *file);
-/* atomically for whoever reads it; on disk when the kernel likes */
-int checkpoint_write_soon(const struct checkpoint *c, int dirfd, const char *file);
 void checkpoint_free(struct checkpoint *c);
+
+/* One that is made to be written and not looked into: thousands of lines in a moment. */
+struct checkpoint_lines {
+	struct buf text;
+	size_t n;
+};
+/* name: as of checkpoint_set, each once. */
+int checkpoint_line(struct checkpoint_lines *l, const char *name, int64_t offset);
+/* Atomically for whoever reads it; durable: else it is on disk when the kernel likes, and a machine
+ * that crashes before may leave a damaged one. Then l is empty. */
+int checkpoint_lines_write(struct checkpoint_lines *l, int dirfd, const char *file, bool durable);
 #endif
