@@ -29,8 +29,8 @@ for binary in build/bin/*; do
 		unlike "$name: libowfat is not needed" "$needed" owfat
 	fi
 	case $name in
-	gate | logappend | logsync | logserve | replicate | metaserve | elect | txncoord | \
-		groupcoord)
+	gate | logappend | logsync | logserve | logwarm | replicate | metaserve | elect | \
+		txncoord | groupcoord)
 		unlike "$name: no codec" "$(nm "$binary" | awk '{ print $NF }' | grep -E "$codec")" .
 		;;
 	esac

@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RANGES_MAX = 2000, FOLLOWERS_VERSION = 11 };
+enum {
+	RANGES_MAX = 2000, FOLLOWERS_VERSION = 11,
+	COLD_TRIES = 64,             /* after so many it waits for the disk */
+};
 
 /* What the metadata says of the topic. Without it no partition is served: a name or an id means
  * nothing by itself. */
@@ -46,6 +49,26 @@ static void say_note(struct log_reader *r)
 	free(note);
 }
 
+/* What is cold is left out: r->cold says what has to be read first. */
+static void read_warm(struct fetch *f, struct result *r, const struct fetch_ask *a,
+                      int64_t max_bytes, bool min_one)
+{
+	struct log_range *range = &r->found.range;
+	bool patient = f->cold_tries >= COLD_TRIES;
+	cold_refuse(!patient);
+	fetch_read(r->partition->reader, &r->slot, a, max_bytes, min_one, &r->found);
+	if (patient)
+		return;
+	if (!cold_missed(&r->cold)) {
+		r->cold = (struct cold_miss){range->fd, range->position, range->bytes};
+		if (!range->bytes || cold_is_here(range->fd, range->position, range->bytes))
+			r->cold.n = 0;
+	}
+	cold_refuse(false);
+	if (r->cold.n)
+		fetch_read(r->partition->reader, &r->slot, a, 0, false, &r->found);
+}
+
 static void read_part(struct fetch *f, struct result *r, int64_t max_bytes, bool min_one)
 {
 	struct fetch_ask a = {
@@ -55,6 +78,7 @@ static void read_part(struct fetch *f, struct result *r, int64_t max_bytes, bool
 	};
 	int error = resolve(f, r);
 	r->aborted_n = -1;
+	r->cold.n = 0;
 	if (error) {
 		/* what is not known has none; what cannot be read has no list of them */
 		if (error == WIRE_UNKNOWN_TOPIC_OR_PARTITION || error == WIRE_UNKNOWN_TOPIC_ID)
@@ -62,7 +86,9 @@ static void read_part(struct fetch *f, struct result *r, int64_t max_bytes, bool
 		fail(r, error);
 		return;
 	}
-	fetch_read(r->partition->reader, &r->slot, &a, max_bytes, min_one, &r->found);
+	read_warm(f, r, &a, max_bytes, min_one);
+	if (r->cold.n)
+		return;
 	if (r->found.error == WIRE_CORRUPT_MESSAGE || r->found.error == WIRE_KAFKA_STORAGE_ERROR)
 		strerr_warnw3x(r->partition->entry.name, ": ",
 		               r->slot.role == PAGE_OFFLINE ? "offline" : log_reader_error(r->partition->reader));
@@ -101,6 +127,44 @@ static bool list_aborted(struct fetch *f, struct result *r)
 	return true;
 }
 
+static bool any_cold(const struct result *v, int n)
+{
+	for (int i = 0; i < n; i++)
+		if (v[i].cold.n)
+			return true;
+	return false;
+}
+
+/* When nobody can be asked, the next try waits for the disk. */
+static void warm_up(struct fetch *f, const struct result *v, int n)
+{
+	if (f->warming)
+		return;
+	f->cold_tries++;
+	for (int i = 0; i < n; i++) {
+		if (!v[i].cold.n)
+			continue;
+		if (warm_ask(f->server->warm, &v[i].cold, f->key)) {
+			f->warming++;
+			continue;
+		}
+		f->cold_tries = COLD_TRIES;
+		if (f->is_waiting)
+			sleep_rouse(f);
+	}
+}
+
+void fetch_warmed(struct server *s, const uint8_t key[12], int32_t error)
+{
+	struct fetch *f = sleep_find(s, key);
+	if (!f || !f->warming)
+		return;
+	f->warming--;
+	if (error)
+		f->cold_tries = COLD_TRIES;    /* it shall meet the error */
+	sleep_rouse(f);
+}
+
 /* Reads every partition once, and answers when there is enough. now: answer in any case. */
 bool fetch_try(struct fetch *f, bool now)
 {
@@ -122,12 +186,17 @@ bool fetch_try(struct fetch *f, bool now)
 		bytes += got;
 		left = left > got ? left - got : 0;
 	}
-	if (!now && n && !finished(f, v, n, bytes)) {
-		if (f->is_waiting || sleep_begin(f, v, n))
-			return false;
-		request_close(&f->request);
-		return true;
+	bool cold = any_cold(v, n);
+	if ((!now || (cold && !bytes)) && n && !finished(f, v, n, bytes)) {
+		struct fetch *waits = f->is_waiting ? f : sleep_begin(f, v, n);
+		if (!waits)
+			request_close(&f->request);
+		else if (cold)
+			warm_up(waits, v, n);
+		return !waits;
 	}
+	if (cold)
+		warm_up(f, v, n);
 	for (i = 0; f->committed && i < n; i++)
 		if (!v[i].found.error && v[i].found.diverging_epoch < 0 && !list_aborted(f, &v[i])) {
 			request_close(&f->request);

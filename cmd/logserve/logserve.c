@@ -128,9 +128,10 @@ static void start(struct server *s)
 	const char *slots = getenv("max.incremental.fetch.session.cache.slots");
 	s->sessions = fetch_sessions_new(slots ? atoi(slots) : 1000);
 	s->recode = recode_new(s);
+	s->warm = warm_new(s);
 	s->follow = meta_follow_new(s->loop, "run/elect", "logserve", &follow_ops, s);
 	s->owner = port_dial(s->loop, "run/logappend", "logserve", s->sleep.fd, &owner_ops, s);
-	if (!s->sessions || !s->recode || !s->follow || !s->owner)
+	if (!s->sessions || !s->recode || !s->warm || !s->follow || !s->owner)
 		strerr_diefu1sys(111, "start");
 	port_at_end_of_turn(s->loop, on_end_of_turn, s);
 	sweep = (struct port_timer){.fn = on_sweep, .arg = s};

@@ -3,6 +3,7 @@
 #ifndef LOGSERVE_H
 #define LOGSERVE_H
 #include "base/arena.h"
+#include "base/cold.h"
 #include "fetch/read.h"
 #include "fetch/session.h"
 #include "log/batch.h"
@@ -62,6 +63,7 @@ struct server {
 	struct buf out;
 	struct wire_gaps gaps;
 	struct recode *recode;
+	struct warm *warm;
 };
 struct request {
 	struct server *server;
@@ -121,6 +123,7 @@ struct result {                      /* what one partition of a Fetch has come t
 	struct partition *partition; /* NULL: not here */
 	struct page_slot slot;       /* read once */
 	struct fetch_found found;
+	struct cold_miss cold;       /* n: what must be read before there is more; 0 nothing */
 	struct log_aborted *aborted; /* in the request's arena */
 	int aborted_n;               /* -1: not asked for */
 };
@@ -134,6 +137,8 @@ struct fetch {
 	int32_t request_epoch;
 	bool committed;
 	int32_t min_bytes;
+	int cold_tries;              /* so often something was cold */
+	int warming;                 /* so much is being read for it */
 	int64_t max_bytes, deadline_ms;
 	struct server *server;
 	struct port_timer timer;
@@ -142,9 +147,14 @@ struct fetch {
 };
 void fetch_request(struct request *r);
 bool fetch_try(struct fetch *f, bool now);        /* answered: f is used up */
+/* What the Fetch of that key waited for is in memory, or cannot be read. */
+void fetch_warmed(struct server *s, const uint8_t key[12], int32_t error);
 void fetch_answer(struct fetch *f, struct result *v, int n);
 void fetch_error(struct request *r, int error, int32_t session_id);
-bool sleep_begin(struct fetch *f, const struct result *v, int n);  /* false: ENOMEM */
+/* The one that waits, a copy; NULL ENOMEM */
+struct fetch *sleep_begin(struct fetch *f, const struct result *v, int n);
+struct fetch *sleep_find(struct server *s, const uint8_t key[12]);    /* NULL: it waits no more */
+void sleep_rouse(struct fetch *f);        /* look at it at the end of the turn */
 void sleep_wake(struct server *s, uint32_t slot);
 void sleep_wake_all(struct server *s);
 void sleep_drop(struct server *s, struct partition *p);   /* it is about to be freed */
@@ -164,4 +174,8 @@ struct recode_job {
 };
 struct recode *recode_new(struct server *s);
 void recode_ask(struct recode *r, struct recode_job *j);
+
+/* warm.c: the co-process that reads cold files. False: it cannot be asked. */
+struct warm *warm_new(struct server *s);
+bool warm_ask(struct warm *w, const struct cold_miss *m, const uint8_t key[12]);
 #endif

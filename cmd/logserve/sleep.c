@@ -9,7 +9,7 @@ static int64_t visible_end(const struct fetch *f, const struct page_slot *slot)
 	return f->committed ? slot->last_stable : slot->high_watermark;
 }
 
-static void wake(struct fetch *f)
+void sleep_rouse(struct fetch *f)
 {
 	if (f->is_woken)
 		return;
@@ -54,7 +54,7 @@ static bool has_news(const struct server *s, const struct sleeper *z)
 static void on_late(void *arg)
 {
 	struct fetch *f = arg;
-	wake(f);
+	sleep_rouse(f);
 }
 
 static void key_of(struct port_from from, uint8_t key[12])
@@ -66,12 +66,12 @@ static void key_of(struct port_from from, uint8_t key[12])
 
 /* The request moves to memory of its own. Bits are set before slots are looked at again, so that
  * what changes between is not missed. */
-bool sleep_begin(struct fetch *given, const struct result *v, int n)
+struct fetch *sleep_begin(struct fetch *given, const struct result *v, int n)
 {
 	struct server *s = given->server;
 	struct fetch *f = calloc(1, sizeof *f);
 	if (!f)
-		return false;
+		return 0;
 	*f = *given;
 	f->sleepers = calloc((size_t)n, sizeof *f->sleepers);
 	key_of(f->request.from, f->key);
@@ -79,7 +79,7 @@ bool sleep_begin(struct fetch *given, const struct result *v, int n)
 	if (!f->sleepers || map_put(&s->waiting, f->key, sizeof f->key, f)) {
 		free(f->sleepers);
 		free(f);
-		return false;
+		return 0;
 	}
 	f->is_waiting = true;
 	f->sleepers_n = n;
@@ -93,10 +93,15 @@ bool sleep_begin(struct fetch *given, const struct result *v, int n)
 	}
 	for (int i = 0; i < n; i++)
 		if (has_news(s, &f->sleepers[i]))
-			wake(f);
+			sleep_rouse(f);
 	if (port_timer_set(s->loop, &f->timer, f->deadline_ms))
-		wake(f);
-	return true;
+		sleep_rouse(f);
+	return f;
+}
+
+struct fetch *sleep_find(struct server *s, const uint8_t key[12])
+{
+	return map_get(&s->waiting, key, 12);
 }
 
 static void end(struct fetch *f)
@@ -116,20 +121,20 @@ void sleep_wake(struct server *s, uint32_t slot)
 	struct partition *p = slot < s->slots_n ? s->slots[slot] : 0;
 	for (struct sleeper *z = p ? p->sleepers : 0; z; z = z->next)
 		if (has_news(s, z))
-			wake(z->fetch);
+			sleep_rouse(z->fetch);
 }
 
 void sleep_wake_all(struct server *s)
 {
 	struct fetch *f;
 	for (size_t at = 0; (f = map_next(&s->waiting, &at));)
-		wake(f);
+		sleep_rouse(f);
 }
 
 void sleep_drop(struct server *s, struct partition *p)
 {
 	while (p->sleepers) {
-		wake(p->sleepers->fetch);
+		sleep_rouse(p->sleepers->fetch);
 		get_up(s, p->sleepers);
 	}
 }
@@ -170,5 +175,5 @@ void sleep_flush(struct server *s, struct port_from from)
 	if (!f)
 		return;
 	f->is_gone = true;
-	wake(f);
+	sleep_rouse(f);
 }

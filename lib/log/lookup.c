@@ -1,9 +1,9 @@
 #include "log/lookup.h"
 
 #include <errno.h>
-#include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/cold.h"
 #include "log/indexfile.h"
 
 struct table {
@@ -14,7 +14,7 @@ struct table {
 static int entry(const struct table *t, int64_t i, uint8_t *e)
 {
 	for (;;) {
-		ssize_t r = pread(t->fd, e, (size_t)t->width, i * t->width);
+		ssize_t r = cold_pread(t->fd, e, (size_t)t->width, i * t->width);
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r < 0)
@@ -97,7 +97,7 @@ int lookup_index_within(int fd, int64_t n_bytes, int64_t offset, int64_t at_most
 	struct table t = {fd, INDEX_ENTRY, n_bytes / INDEX_ENTRY};
 	uint8_t block[BLOCK * INDEX_ENTRY];
 	int64_t lo = 0, hi = t.n;
-	ssize_t got = *near < t.n ? pread(fd, block, sizeof block, *near * INDEX_ENTRY) : 0;
+	ssize_t got = *near < t.n ? cold_pread(fd, block, sizeof block, *near * INDEX_ENTRY) : 0;
 	int64_t there = got > 0 ? got / INDEX_ENTRY : 0, k = within(block, there, offset, at_most);
 	if (k && (k < there || there < BLOCK)) {
 		*position = (int64_t)get32(block + (k - 1) * INDEX_ENTRY + 4);

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/cold.h"
 #include "log/lookup.h"
 #include "log/names.h"
 #include "log/reader_internal.h"
@@ -264,7 +265,7 @@ static bool header_at(int fd, int64_t position, int64_t bytes, struct batch *b)
 {
 	uint8_t head[BATCH_HEADER];
 	return position >= 0 && position <= bytes - BATCH_HEADER &&
-	       pread(fd, head, sizeof head, position) == sizeof head &&
+	       cold_pread(fd, head, sizeof head, position) == sizeof head &&
 	       batch_parse(b, head, sizeof head) == 0 && batch_bytes(b) <= bytes - position;
 }
 
@@ -279,7 +280,7 @@ static int index_fd(struct log_reader *r, struct reader_segment *s, int64_t *byt
 
 void reader_note(struct log_reader *r, struct reader_segment *s, const char *suffix)
 {
-	if (s->index_told)
+	if (s->index_told || cold_missed(0))
 		return;
 	s->index_told = true;
 	free(r->note);

@@ -13,6 +13,8 @@
 
 #include "base/bytes.h"
 
+/* Under cold_refuse (base/cold.h) log_reader_find does not wait for a disk: what it says counts
+ * only when nothing was missed. */
 struct log_reader;    /* the list of segments and open descriptors of one partition */
 
 /* nothing is opened yet; NULL ENOMEM */

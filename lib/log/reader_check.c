@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "log/reader_internal.h"
+#include "base/cold.h"
 #include "base/planted.h"
 #include "log/scan.h"
 
@@ -83,7 +84,7 @@ static int check_place(struct log_reader *r, struct reader_segment *s, const str
 		return -1;
 	if (s->next >= 0 && last >= s->next && is_there(r, s->next))
 		return bad(r, s, sc->position, "offset of the segment behind");
-	if (last + 1 >= end || pread(sc->fd, head, sizeof head, sc->at) != sizeof head
+	if (last + 1 >= end || cold_pread(sc->fd, head, sizeof head, sc->at) != sizeof head
 	    || batch_parse(&x, head, sizeof head) < 0)
 		return 0;
 	if (x.base_offset <= last)

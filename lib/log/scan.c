@@ -3,8 +3,8 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "base/cold.h"
 #include "base/crc32c.h"
 
 int scan_begin(struct scan *s, int fd, int64_t at, int64_t end, size_t chunk)
@@ -40,7 +40,7 @@ static const uint8_t *fill(struct scan *s, int64_t at, size_t need, size_t want)
 	s->buf_at = at;
 	s->have = 0;
 	while (s->have < need) {
-		ssize_t r = pread(s->fd, s->buf + s->have, want - s->have, at + (int64_t)s->have);
+		ssize_t r = cold_pread(s->fd, s->buf + s->have, want - s->have, at + (int64_t)s->have);
 		if (r < 0 && errno == EINTR)
 			continue;
 		if (r <= 0) {
