@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # The rows. Each is a function that measures $system once, at $broker, on topic $name, and tells
 # sample() what it saw. setup: which nodes (default: answers from the page cache; durable: after a
-# sync; own: the row starts them), whether the floor runs too, partitions.
+# sync; own: the row starts them; alone: the same, and there is none of Apache Kafka), whether the
+# floor runs too, partitions.
 declare -A setup=()
 row() { # row NAME NODES FLOOR PARTITIONS
 	setup[$1]="$2 $3 $4"
@@ -300,4 +301,5 @@ row_group-10000() {
 # A node kind at a time, the most telling first.
 rows=(produce small-1 small-10 small-100 fetch-1M fetch-64K e2e-1k e2e-10k e2e-50k connect commits
 	client-1K client-1K-all client-64K client-100 durable-1 durable-100 durable-paced durable-client-1
-	durable-client-100 start memory group-classic group-consumer group-2000 group-10000)
+	durable-client-100 start memory group-classic group-consumer group-2000 group-10000
+	grow-partitions grow-segments)

@@ -5,6 +5,7 @@
 source t/lib.sh
 source t/bench/nodes.sh
 source t/bench/rows.sh
+source t/bench/growth.sh
 pairs=${PAIRS:-5}
 out=$top/build/bench
 tools=$top/build/bench/bin
@@ -103,16 +104,17 @@ bench_row() { # pair 0 warms the JVM up and is not kept
 	row=$1
 	read -r kind floor partitions <<<"${setup[$row]}"
 	echo "$row" >&2
-	if [ "$kind" = own ]; then
+	if [ "$kind" = own ] || [ "$kind" = alone ]; then
 		stop_nodes
 	else
 		start_nodes "$kind"
 	fi
 	[ "$floor" = - ] || floor_up "$partitions"
 	for ((pair = 0; pair <= pairs; pair++)); do
-		[ "$kind$pair" != own0 ] || continue # its nodes are new each time
+		[[ $kind$pair != @(own|alone)0 ]] || continue # its nodes are new each time
 		systems=(ours kafka)
 		((pair % 2)) || systems=(kafka ours)
+		[ "$kind" != alone ] || systems=(ours)
 		[ "$floor" = - ] || systems+=(floor)
 		for system in "${systems[@]}"; do measure "$system"; done
 	done
