@@ -113,14 +113,13 @@ void elect_commit(struct elect *e)
 				   .log_epoch = e->quorum.epoch,
 				   .high_watermark = -1,
 				   .now_ms = port_now_ms() };
-	struct quorum_todo todo;
 
-	if (ev.end <= e->quorum.high_watermark)
+	if (!leads(e) || (ev.end == e->quorum.log_end && store_is_synced(&e->store)))
 		return;
-	quorum_step(&e->quorum, &ev, &todo);
+	elect_quorum(e, &ev, NULL);
 	sync_store(e);
 	ev.type = QUORUM_FLUSHED;
-	quorum_step(&e->quorum, &ev, &todo);
+	elect_quorum(e, &ev, NULL);
 }
 
 void elect_snapshot(struct elect *e, int64_t now_ms)

@@ -97,6 +97,10 @@ uint32_t controller_random(struct controller *c, uint32_t n); /* below n */
 const char *operation_z(struct operation *op,
 			struct span s); /* a copy in the arena that ends in NUL */
 
+/* Another answer instead of this one: NOT_CONTROLLER for all that it is about. -1: there is
+ * none. */
+int controller_refuse(int key, int version, const struct buf *answer, struct buf *out);
+
 /* refuse.c: instead of what was done: KAFKA_STORAGE_ERROR, which clients try again. */
 void operation_refuse(struct operation *op, int key, void *response);
 

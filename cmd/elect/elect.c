@@ -19,13 +19,14 @@
 #include "base/reserve.h"
 #include "base/syncfile.h"
 #include "meta/config.h"
+#include "others.h"
 #include "wire/codes.h"
 
 #define USAGE "elect"
 char const *PROG = "elect";
 
 enum { FETCH = 1, DELETE_TOPICS = 20, DESCRIBE_QUORUM = 55, FETCH_SNAPSHOT = 59 };
-enum { READY_FD = 3, EXPIRE_MS = 500 };
+enum { READY_FD = 3, LEAVE_MS = 500 };
 
 static struct elect elect;
 
@@ -57,8 +58,8 @@ int64_t setting(const struct elect *e, const char *name)
 
 /* --- answers that wait --- */
 
-static void wait_for(struct elect *e, const struct port_call *c, struct buf *answer, int64_t end,
-		     int64_t deadline_ms)
+static void wait_for(struct elect *e, const struct port_call *c, const struct wire_request *q,
+		     struct buf *answer, int64_t deadline_ms)
 {
 	if (e->waiting_n == e->waiting_cap) {
 		int cap = e->waiting_cap ? 2 * e->waiting_cap : 64;
@@ -69,7 +70,8 @@ static void wait_for(struct elect *e, const struct port_call *c, struct buf *ans
 		e->waiting = v;
 		e->waiting_cap = cap;
 	}
-	e->waiting[e->waiting_n++] = (struct waiting){ c->from, end, deadline_ms, *answer };
+	e->waiting[e->waiting_n++] = (struct waiting){ c->from,		      q->key,	   q->version,
+						       log_end(e->store.log), deadline_ms, *answer };
 	*answer = (struct buf){ 0 };
 }
 
@@ -142,11 +144,31 @@ static int controller_turn(struct elect *e, const struct port_call *c, const str
 	if (r == 0) {
 		deadline = op.now_ms + (op.timeout_ms < 0 ? 0 : op.timeout_ms);
 		if (op.values_n > 0)
-			wait_for(e, c, &answer, log_end(e->store.log), deadline);
+			wait_for(e, c, q, &answer, deadline);
 		else
 			port_answer_bytes(e->loop, c->from, answer.p, answer.n);
 	}
 	buf_free(&answer);
+	operation_free(&op);
+	return r;
+}
+
+/* What a controller would answer, each good or bad result of it refused. */
+static int refuse_turn(struct elect *e, const struct port_call *c, const struct wire_request *q)
+{
+	struct operation op = { .c = &e->controller,
+				.offset = log_end(e->store.log),
+				.now_ms = port_now_ms(),
+				.listener = c->listener };
+	struct buf answer = { 0 }, b = { 0 };
+	int r = controller_call(&op, q, &answer);
+
+	if (r == 0)
+		r = controller_refuse(q->key, q->version, &answer, &b);
+	if (r == 0)
+		port_answer_bytes(e->loop, c->from, b.p, b.n);
+	buf_free(&answer);
+	buf_free(&b);
 	operation_free(&op);
 	return r;
 }
@@ -174,8 +196,10 @@ static void on_call(void *ctx, const struct port_call *c)
 			r = fetch_snapshot_call(e, c, &q);
 		else if (q.key == DESCRIBE_QUORUM)
 			r = describe_quorum_call(e, c, &q);
+		else if (others_have(q.key))
+			r = others_call(e, c, &q);
 		else if (controller_has(q.key))
-			r = controller_turn(e, c, &q);
+			r = leads(e) ? controller_turn(e, c, &q) : refuse_turn(e, c, &q);
 	}
 	if (r < 0)
 		port_answer(e->loop, c->from, PORT_CLOSE, 0, NULL, 0);
@@ -191,20 +215,28 @@ static void on_flush(void *ctx, struct port_from from)
 
 /* --- turns --- */
 
-static void expire_brokers(struct elect *e, int64_t now_ms)
+static int64_t sooner(int64_t a, int64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Brokers that fell silent, elections that are due. When to come again. */
+static int64_t clock_turn(struct elect *e, int64_t now_ms)
 {
 	struct operation op = { .c = &e->controller,
 				.offset = log_end(e->store.log),
 				.now_ms = now_ms,
 				.listener = WIRE_LOCAL };
+	int64_t at = brokers_expire(&op, setting(e, "broker.session.timeout.ms"));
 
-	brokers_expire(&op, setting(e, "broker.session.timeout.ms"));
 	if (op.values_n == 0)
-		elections_turn(&op);
+		at = sooner(at, elections_turn(&op));
 	if (op.failed)
 		strerr_diefu1sys(111, "fence a broker or elect a leader");
-	append_operation(e, &op.values, op.values_n);
+	if (op.values_n > 0)
+		at = append_operation(e, &op.values, op.values_n) < 0 ? now_ms + ROOM_MS : now_ms;
 	operation_free(&op);
+	return at;
 }
 
 /* Room that a start took from what was set aside. */
@@ -215,24 +247,36 @@ static void refill(struct elect *e, int64_t now_ms)
 	e->reserve_ms = reserve_fill(RESERVE) == 0 ? INT64_MAX : now_ms + ROOM_MS;
 }
 
+/* What a leader has to do by itself. */
+static int64_t lead_turn(struct elect *e, int64_t now_ms)
+{
+	int64_t at;
+
+	if (!leads(e))
+		return INT64_MAX;
+	at = self_turn(e, now_ms);
+	at = sooner(at, clock_turn(e, now_ms));
+	elect_commit(e);
+	return at;
+}
+
 static void on_turn(void *ctx)
 {
 	struct elect *e = ctx;
-	int64_t now = port_now_ms(), at = self_turn(e, now);
+	int64_t now = port_now_ms(), at;
+	struct quorum_event tick = { .type = QUORUM_TICK, .now_ms = now };
 
-	expire_brokers(e, now);
-	elect_commit(e);
+	if (quorum_due(&e->quorum) <= now)
+		elect_quorum(e, &tick, NULL);
+	at = lead_turn(e, now);
+	pull_turn(e, now);
 	fetch_turn(e, now);
 	answer_waiting(e, now);
 	elect_snapshot(e, now);
 	refill(e, now);
-	if (fetch_wake(e) < at)
-		at = fetch_wake(e);
+	at = sooner(at, sooner(fetch_wake(e), sooner(pull_wake(e), quorum_due(&e->quorum))));
 	for (int i = 0; i < e->waiting_n; i++)
-		if (e->waiting[i].deadline_ms < at)
-			at = e->waiting[i].deadline_ms;
-	if (e->image.brokers.n > 1 && now + EXPIRE_MS < at)
-		at = now + EXPIRE_MS;
+		at = sooner(at, e->waiting[i].deadline_ms);
 	if (port_timer_set(e->loop, &e->wake, at > now ? at : now + 1) < 0)
 		strerr_diefu1sys(111, "set a timer");
 }
@@ -252,6 +296,22 @@ static void on_signal(void *arg)
 			e->stop = true;
 	if (s < 0)
 		strerr_diefu1sys(111, "read a signal");
+}
+
+/* A leader that goes tells the others, so that they need not find out. */
+static void leave(struct elect *e)
+{
+	struct quorum_event stop = { .type = QUORUM_STOP, .now_ms = port_now_ms() };
+	int64_t end = stop.now_ms + LEAVE_MS;
+
+	elect_commit(e);
+	if (e->quorum.voters_n == 1 && quorum_is_voter(&e->quorum))
+		return;
+	elect_quorum(e, &stop, NULL);
+	while (e->quorum.role == QUORUM_RESIGNED && !quorum_acknowledged(&e->quorum)
+	       && port_now_ms() < end)
+		if (port_turn(e->loop) < 0)
+			strerr_diefu1sys(111, "wait for events");
 }
 
 static void catch_signals(struct elect *e)
@@ -292,8 +352,9 @@ int main(int argc, char const *const *argv)
 	if (!e->loop)
 		strerr_diefu1sys(111, "make the loop");
 	catch_signals(e);
-	elect_start(e);
 	controller_init(&e->controller, &e->image, &e->settings);
+	pull_init(e);
+	elect_start(e);
 	agent_init(&e->agent, setting(e, "broker.session.timeout.ms"),
 		   setting(e, "broker.heartbeat.interval.ms"), port_now_ms());
 	e->wake.fn = on_wake;
@@ -306,7 +367,7 @@ int main(int argc, char const *const *argv)
 	while (!e->stop)
 		if (port_turn(e->loop) < 0)
 			strerr_diefu1sys(111, "wait for events");
-	elect_commit(e);
+	leave(e);
 	if (store_close(&e->store) < 0)
 		die_store(e);
 	return 0;

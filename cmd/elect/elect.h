@@ -9,6 +9,7 @@
 #include "controller.h"
 #include "meta/load.h"
 #include "port/loop.h"
+#include "pull.h"
 #include "quorum.h"
 #include "store.h"
 
@@ -18,14 +19,22 @@ struct poll { /* a Fetch that waits for records */
 	int32_t correlation_id;
 	int16_t version;
 	int64_t offset, max_bytes, deadline_ms;
-	bool remote_voter;
+	bool remote;		   /* of another node: the leader alone answers it */
+	struct quorum_key replica; /* id -1: a consumer, which sees what is committed */
 };
 struct waiting { /* an answer that waits: its records must be committed, and applied here */
 	struct port_from from;
+	int key, version;
 	int64_t end;	     /* all records below */
 	int64_t deadline_ms; /* after it the local programs are not waited for */
 	struct buf answer;
 };
+struct replica { /* a node that fetches the log from this leader */
+	struct quorum_key key;
+	int64_t end, fetched_ms;
+	int64_t told; /* the high watermark it was told last */
+};
+enum { VOTER_ADDRESS = 280, REPLICAS_MAX = 128 };
 struct elect {
 	struct settings settings;
 	struct store store;
@@ -36,6 +45,14 @@ struct elect {
 	struct meta_load load;
 	bool footer; /* the snapshot that was read has its end */
 	struct buf voters; /* the last VotersRecord; empty with kraft.version 0 */
+	bool voters_new;   /* the quorum step has not heard of it, */
+	int64_t voters_offset; /* nor that it lies there */
+	int32_t learned_id;    /* what the leader itself said of its address; -1 nothing */
+	char learned[VOTER_ADDRESS];
+	struct port_peer *dial; /* NULL: nobody was asked yet */
+	struct pull pull;
+	struct replica replicas[REPLICAS_MAX];
+	int replicas_n;
 	struct port_loop *loop;
 	struct port_timer wake;
 	struct poll *polls;
@@ -59,9 +76,19 @@ void die_store(const struct elect *e);			  /* the disk failed: one line, exit */
 void say_full(struct elect *e);				  /* it has no room: one line, once */
 int64_t setting(const struct elect *e, const char *name); /* a broker config as a number */
 
-/* start.c: format, load, become leader, what a new leader writes first. Ends the program when it
- * cannot. */
+/* start.c: format, load, take part. Ends the program when it cannot. */
 void elect_start(struct elect *e);
+void elect_reload(struct elect *e); /* the image and the voters anew, of what is on disk */
+bool elect_snapshot_good(struct snapshot_id id, const struct buf *b); /* whole, and readable */
+void elect_check_level(const struct elect *e);
+/* role.c */
+/* One event for the quorum step, and all that it asks for; todo may be NULL. */
+void elect_quorum(struct elect *e, const struct quorum_event *ev, struct quorum_todo *todo);
+void make_room(struct elect *e); /* on a full disk, or ends the program */
+static inline bool leads(const struct elect *e)
+{
+	return e->quorum.role == QUORUM_LEADER;
+}
 /* append.c */
 /* As one atomic change, and into the image. -1: there is no room on the disk, nothing happened. */
 int elect_append(struct elect *e, const struct buf *values, int n);
@@ -72,6 +99,7 @@ int fetch_call(struct elect *e, const struct port_call *c,
 	       const struct wire_request *q); /* -1: close */
 int fetch_snapshot_call(struct elect *e, const struct port_call *c, const struct wire_request *q);
 void fetch_turn(struct elect *e, int64_t now_ms); /* answer polls that need not wait any more */
+void fetch_refuse(struct elect *e); /* other nodes: this one leads no more */
 void fetch_forget(struct elect *e, struct port_from from);
 int64_t fetch_wake(const struct elect *e); /* the earliest deadline */
 /* describe.c */

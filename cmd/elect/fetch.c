@@ -1,13 +1,36 @@
-/* Fetch and FetchSnapshot of the metadata log: long polls, committed records
+/* Fetch and FetchSnapshot of the metadata log: long polls, of the programs here, who see what is
+ * committed whoever leads, and of other nodes, who get all of it from the leader
  * (KafkaRaftClient.handleFetchRequest). */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "elect.h"
+#include "others.h"
+#include "voters.h"
 #include "wire/codes.h"
 
 enum { FETCH = 1, SNAPSHOT = 59, BYTES_MAX = 8 << 20, DECODE_MAX = 1 << 20, WAIT_MAX_MS = 60000 };
+
+/* --- the nodes that fetch --- */
+
+static struct replica *replica_of(struct elect *e, const struct quorum_key *k)
+{
+	struct replica *oldest = e->replicas;
+
+	for (int i = 0; i < e->replicas_n; i++) {
+		struct replica *r = &e->replicas[i];
+
+		if (r->key.id == k->id && uuid_same(&r->key.directory, &k->directory))
+			return r;
+		if (r->fetched_ms < oldest->fetched_ms)
+			oldest = r;
+	}
+	if (e->replicas_n < REPLICAS_MAX)
+		oldest = &e->replicas[e->replicas_n++];
+	*oldest = (struct replica){ .key = *k, .end = -1, .fetched_ms = INT64_MIN, .told = -1 };
+	return oldest;
+}
 
 /* --- one partition in, one partition out --- */
 
@@ -24,11 +47,14 @@ static void send_fetch(struct elect *e, const struct poll *p, const struct answe
 	struct fetch_response r;
 	struct fetch_response_fetchable_topic_response t;
 	struct fetch_response_partition_data d;
+	struct fetch_response_node_endpoint node;
+	struct voters_place at;
 	struct buf b = { 0 };
 
 	wire_init(&wire_fetch_response, &r);
 	wire_init(&wire_fetch_response_fetchable_topic_response, &t);
 	wire_init(&wire_fetch_response_partition_data, &d);
+	wire_init(&wire_fetch_response_node_endpoint, &node);
 	r.responses = &t;
 	r.responses_n = 1;
 	if (p->version >= 13)
@@ -50,6 +76,15 @@ static void send_fetch(struct elect *e, const struct poll *p, const struct answe
 		d.diverging_epoch.end_offset = a->diverging_end;
 	}
 	d.records = a->records;
+	if (p->version >= 17 && p->remote && voters_leader(e, &at)) {
+		node.node_id = at.id;
+		node.host = span_of(at.host);
+		node.port = at.port;
+		r.node_endpoints = &node;
+		r.node_endpoints_n = 1;
+	}
+	if (p->replica.id >= 0 && !a->error && a->diverging_epoch < 0 && a->snapshot.offset < 0)
+		replica_of(e, &p->replica)->told = e->quorum.high_watermark;
 	if (wire_response_header(&b, FETCH, p->version, p->correlation_id) < 0
 	    || wire_encode(&wire_fetch_response, p->version, &r, &b, NULL) < 0)
 		port_answer(e->loop, p->from, PORT_CLOSE, 0, NULL, 0);
@@ -107,10 +142,16 @@ static bool on_our_log(struct elect *e, int64_t offset, int32_t epoch, struct an
 	return false;
 }
 
+/* Below it is what this one may see. */
+static int64_t limit(const struct elect *e, const struct poll *p)
+{
+	return p->replica.id >= 0 ? log_end(e->store.log) : e->quorum.high_watermark;
+}
+
 static void answer_records(struct elect *e, const struct poll *p, struct answer *a)
 {
 	struct buf b = { 0 };
-	int64_t n = store_read(&e->store, p->offset, e->quorum.high_watermark, p->max_bytes, &b);
+	int64_t n = store_read(&e->store, p->offset, limit(e, p), p->max_bytes, &b);
 
 	if (n < 0)
 		a->error = WIRE_UNKNOWN_SERVER_ERROR;
@@ -137,11 +178,32 @@ static int park(struct elect *e, const struct poll *p)
 
 static int16_t leader_fault(const struct elect *e, const struct port_call *c, int32_t epoch)
 {
-	if (c->listener != WIRE_LOCAL && epoch >= 0 && epoch < e->quorum.epoch)
+	if (c->listener == WIRE_LOCAL)
+		return 0;
+	if (epoch >= 0 && epoch < e->quorum.epoch)
 		return WIRE_FENCED_LEADER_EPOCH;
-	if (c->listener != WIRE_LOCAL && epoch > e->quorum.epoch)
+	if (epoch > e->quorum.epoch)
 		return WIRE_UNKNOWN_LEADER_EPOCH;
-	return e->quorum.role == QUORUM_LEADER ? 0 : WIRE_NOT_LEADER_OR_FOLLOWER;
+	return leads(e) ? 0 : WIRE_NOT_LEADER_OR_FOLLOWER;
+}
+
+/* Its offset says what a replica has on disk. */
+static void replica_fetched(struct elect *e, const struct poll *p)
+{
+	struct quorum_event ev = { .type = QUORUM_FETCH,
+				   .from = p->replica,
+				   .epoch = e->quorum.epoch,
+				   .end = p->offset,
+				   .valid = true,
+				   .now_ms = port_now_ms() };
+	struct replica *r;
+
+	if (p->replica.id < 0)
+		return;
+	r = replica_of(e, &p->replica);
+	r->end = p->offset;
+	r->fetched_ms = ev.now_ms;
+	elect_quorum(e, &ev, NULL);
 }
 
 static int fetch_partition(struct elect *e, const struct port_call *c, struct poll *p,
@@ -152,19 +214,20 @@ static int fetch_partition(struct elect *e, const struct port_call *c, struct po
 			    .diverging_epoch = -1,
 			    .diverging_end = -1,
 			    .records = { "", 0 } };
-	struct quorum_event ev = { .type = QUORUM_FETCH,
-				   .from.directory = f->replica_directory_id,
-				   .epoch = e->quorum.epoch,
-				   .end = f->fetch_offset,
-				   .valid = true,
-				   .now_ms = port_now_ms() };
-	struct quorum_todo todo;
+	int32_t max = f->partition_max_bytes > 0 ? f->partition_max_bytes : in->max_bytes;
 
 	p->offset = f->fetch_offset;
-	p->max_bytes = f->partition_max_bytes < BYTES_MAX ? f->partition_max_bytes : BYTES_MAX;
+	p->max_bytes = max < BYTES_MAX ? max : BYTES_MAX;
 	p->deadline_ms =
 		port_now_ms() + (in->max_wait_ms < WAIT_MAX_MS ? in->max_wait_ms : WAIT_MAX_MS);
-	if (c->listener == WIRE_LOCAL && (p->lease = agent_lease(&e->agent, c->caller)))
+	p->remote = c->listener != WIRE_LOCAL;
+	p->replica.id = -1;
+	if (p->remote)
+		p->replica = (struct quorum_key){ in->replica_state.replica_id >= 0
+							  ? in->replica_state.replica_id
+							  : in->replica_id,
+						  f->replica_directory_id };
+	if (!p->remote && (p->lease = agent_lease(&e->agent, c->caller)))
 		agent_polled(p->lease, p->offset, port_now_ms());
 	a.error = f->fetch_offset < 0 ? WIRE_INVALID_REQUEST
 				      : leader_fault(e, c, f->current_leader_epoch);
@@ -172,10 +235,7 @@ static int fetch_partition(struct elect *e, const struct port_call *c, struct po
 		send_fetch(e, p, &a);
 		return 0;
 	}
-	ev.from.id =
-		in->replica_state.replica_id >= 0 ? in->replica_state.replica_id : in->replica_id;
-	if (c->listener == WIRE_CONTROLLER && ev.from.id >= 0)
-		quorum_step(&e->quorum, &ev, &todo);
+	replica_fetched(e, p);
 	if (park(e, p) == 0)
 		return 0;
 	if (p->lease)
@@ -199,7 +259,7 @@ int fetch_call(struct elect *e, const struct port_call *c, const struct wire_req
 	int r = wire_decode(&wire_fetch_request, q->version, q->body, q->body_n, &a, &in) < 0 ? -1
 											      : 0;
 
-	if (r == 0 && in.cluster_id.n >= 0 && !span_is(in.cluster_id, e->settings.node.cluster_id))
+	if (r == 0 && cluster_fault(e, in.cluster_id))
 		send_fetch_error(e, c, q, WIRE_INCONSISTENT_CLUSTER_ID);
 	else if (r == 0
 		 && (in.topics_n != 1 || in.topics[0].partitions_n != 1
@@ -210,6 +270,14 @@ int fetch_call(struct elect *e, const struct port_call *c, const struct wire_req
 		r = fetch_partition(e, c, &p, &in, &in.topics[0].partitions[0]);
 	arena_free(&a);
 	return r;
+}
+
+/* There is something to be said: records, or to a replica that more is committed now. */
+static bool is_due(struct elect *e, const struct poll *p)
+{
+	return p->offset < limit(e, p)
+	       || (p->replica.id >= 0
+		   && replica_of(e, &p->replica)->told < e->quorum.high_watermark);
 }
 
 void fetch_turn(struct elect *e, int64_t now_ms)
@@ -223,12 +291,32 @@ void fetch_turn(struct elect *e, int64_t now_ms)
 				    .diverging_end = -1,
 				    .records = { "", 0 } };
 
-		if (p.offset >= e->quorum.high_watermark && now_ms < p.deadline_ms)
+		if (now_ms < p.deadline_ms && !is_due(e, &p))
 			e->polls[kept++] = p;
-		else if (p.offset >= e->quorum.high_watermark)
+		else if (p.offset < limit(e, &p))
+			answer_records(e, &p, &a);
+		else
+			send_fetch(e, &p, &a);
+	}
+	e->polls_n = kept;
+}
+
+void fetch_refuse(struct elect *e)
+{
+	int kept = 0;
+
+	for (int i = 0; i < e->polls_n; i++) {
+		struct poll p = e->polls[i];
+		struct answer a = { .error = WIRE_NOT_LEADER_OR_FOLLOWER,
+				    .snapshot.offset = -1,
+				    .diverging_epoch = -1,
+				    .diverging_end = -1,
+				    .records = { "", 0 } };
+
+		if (p.remote)
 			send_fetch(e, &p, &a);
 		else
-			answer_records(e, &p, &a);
+			e->polls[kept++] = p;
 	}
 	e->polls_n = kept;
 }
@@ -290,12 +378,22 @@ static int send_snapshot(struct elect *e, const struct port_call *c, const struc
 	struct fetch_snapshot_response r;
 	struct fetch_snapshot_response_topic_snapshot t;
 	struct fetch_snapshot_response_partition_snapshot p;
+	struct fetch_snapshot_response_node_endpoint node;
+	struct voters_place at;
 	struct buf part = { 0 }, b = { 0 };
 	int n;
 
 	wire_init(&wire_fetch_snapshot_response, &r);
 	wire_init(&wire_fetch_snapshot_response_topic_snapshot, &t);
 	wire_init(&wire_fetch_snapshot_response_partition_snapshot, &p);
+	wire_init(&wire_fetch_snapshot_response_node_endpoint, &node);
+	if (q->version >= 1 && c->listener != WIRE_LOCAL && voters_leader(e, &at)) {
+		node.node_id = at.id;
+		node.host = span_of(at.host);
+		node.port = at.port;
+		r.node_endpoints = &node;
+		r.node_endpoints_n = 1;
+	}
 	r.topics = &t;
 	r.topics_n = 1;
 	t.name = in->topics[0].name;
@@ -336,7 +434,7 @@ int fetch_snapshot_call(struct elect *e, const struct port_call *c, const struct
 	if (l)
 		l->heard_ms = port_now_ms();
 	wire_init(&wire_fetch_snapshot_response, &out);
-	if (r == 0 && in.cluster_id.n >= 0 && !span_is(in.cluster_id, e->settings.node.cluster_id))
+	if (r == 0 && cluster_fault(e, in.cluster_id))
 		out.error_code = WIRE_INCONSISTENT_CLUSTER_ID;
 	else if (r == 0
 		 && (in.topics_n != 1 || in.topics[0].partitions_n != 1

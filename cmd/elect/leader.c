@@ -107,6 +107,15 @@ int64_t quorum_due(const struct quorum *q)
 	return at;
 }
 
+bool quorum_acknowledged(const struct quorum *q)
+{
+	int n = quorum_is_voter(q);
+
+	for (int i = 0; i < q->voters_n; i++)
+		n += q->voters[i].acknowledged;
+	return quorum_majority(q, n);
+}
+
 static int newest(const void *a, const void *b)
 {
 	const struct quorum_voter *const *v = a, *const *w = b;

@@ -118,6 +118,7 @@ int quorum_voter_add(struct quorum *q, struct quorum_key key);
 void quorum_step(struct quorum *q, const struct quorum_event *e, struct quorum_todo *todo);
 int64_t quorum_due(const struct quorum *q); /* when QUORUM_TICK is wanted; INT64_MAX never */
 bool quorum_is_voter(const struct quorum *q);
+bool quorum_acknowledged(const struct quorum *q); /* that this leader resigned: by a majority */
 /* The other voters, who has most first; how many. */
 int quorum_successors(const struct quorum *q, struct quorum_key keys[QUORUM_VOTERS_MAX]);
 

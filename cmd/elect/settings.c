@@ -17,8 +17,7 @@ static int say(char *why, int why_n, const char *name, const char *what)
 	return -1;
 }
 
-/* The next item of a comma-separated list, without spaces; false at the end. */
-static bool item_next(const char **list, struct span *item)
+bool settings_item(const char **list, struct span *item)
 {
 	const char *p = *list + strspn(*list, " ,");
 	size_t n = strcspn(p, ",");
@@ -47,7 +46,7 @@ static int16_t protocol(const char *listener)
 	struct span item;
 	int16_t p;
 
-	while (map && item_next(&map, &item)) {
+	while (map && settings_item(&map, &item)) {
 		const char *colon = memchr(item.p, ':', (size_t)item.n);
 		int32_t n = colon ? (int32_t)(colon - item.p) : 0;
 
@@ -67,7 +66,7 @@ static bool is_controller(const char *listener)
 
 	if (!names)
 		names = "CONTROLLER";
-	while (item_next(&names, &item))
+	while (settings_item(&names, &item))
 		if (span_is(item, listener))
 			return true;
 	return false;
@@ -108,7 +107,7 @@ static int endpoints(const char *list, bool controllers, struct endpoint *v, int
 	struct endpoint e;
 
 	*n = 0;
-	while (list && item_next(&list, &item)) {
+	while (list && settings_item(&list, &item)) {
 		if (endpoint(item, &e) < 0 || *n == ENDPOINTS_MAX)
 			return -1;
 		if (is_controller(e.name) == controllers)
@@ -117,18 +116,39 @@ static int endpoints(const char *list, bool controllers, struct endpoint *v, int
 	return 0;
 }
 
-/* controller.quorum.voters: ID@HOST:PORT,... */
-static void voters(struct settings *s)
+static const char *variable(const char *name)
 {
-	const char *list = getenv("controller.quorum.voters");
+	const char *value = getenv(name);
+
+	return value ? value : "";
+}
+
+/* process.roles has "controller", or is not set. */
+static bool controls(void)
+{
+	const char *roles = variable("process.roles");
 	struct span item;
 
-	s->listed = !list || !*list;
-	while (list && item_next(&list, &item)) {
-		s->voters++;
-		if (strtol(item.p, NULL, 10) == s->node.id)
-			s->listed = true;
+	if (!*roles)
+		return true;
+	while (settings_item(&roles, &item))
+		if (span_is(item, "controller"))
+			return true;
+	return false;
+}
+
+/* Does controller.quorum.voters name this node, or nobody? */
+static bool voters_have(struct settings *s)
+{
+	const char *list = s->voters;
+	struct span item;
+	bool named = !*list;
+
+	while (settings_item(&list, &item)) {
+		s->voters_n++;
+		named = named || strtol(item.p, NULL, 10) == s->node.id;
 	}
+	return named;
 }
 
 int settings_read(struct settings *s, char *why, int why_n)
@@ -154,13 +174,19 @@ int settings_read(struct settings *s, char *why, int why_n)
 		return say(why, why_n, "advertised.listeners", "not NAME://HOST:PORT,...");
 	if (endpoints(listeners, true, s->controller, &s->controller_n) < 0)
 		return say(why, why_n, "listeners", "not NAME://HOST:PORT,...");
-	if (s->controller_n == 0)
+	if (!*s->node.controller)
+		strcpy(s->node.controller, "CONTROLLER");
+	if (!controls())
+		s->controller_n = 0;
+	else if (s->controller_n == 0)
 		return say(why, why_n, "listeners",
 			   "no listener of controller.listener.names among them");
-	voters(s);
-	if (s->voters > 1 || !s->listed)
+	s->initial = variable("odradek.initial.controllers");
+	s->bootstrap = variable("controller.quorum.bootstrap.servers");
+	s->voters = variable("controller.quorum.voters");
+	if (!voters_have(s) && s->controller_n > 0 && !*s->initial)
 		return say(why, why_n, "controller.quorum.voters",
-			   "this node must be the only voter");
+			   "this node must be among the voters");
 	s->rack = getenv("broker.rack");
 	if (s->rack && !*s->rack)
 		s->rack = NULL;

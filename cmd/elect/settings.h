@@ -19,10 +19,14 @@ struct settings {
 	struct uuid incarnation;
 	const char *rack; /* NULL none */
 	struct endpoint broker[ENDPOINTS_MAX], controller[ENDPOINTS_MAX];
-	int broker_n, controller_n;
-	bool listed; /* controller.quorum.voters names this node or is not set */
-	int voters;  /* how many it names */
+	int broker_n, controller_n; /* controller_n 0: not a controller, it only follows them */
+	const char *initial; /* odradek.initial.controllers: ID@HOST:PORT:DIRECTORY,...; "" none */
+	const char *voters;  /* controller.quorum.voters: ID@HOST:PORT,...; "" none */
+	const char *bootstrap; /* controller.quorum.bootstrap.servers: HOST:PORT,...; "" none */
+	int voters_n;	       /* how many `voters` names */
 };
+/* The next item of a comma-separated list, without spaces; false at the end. */
+bool settings_item(const char **list, struct span *item);
 
 /* 0, or -1 with a message of one line in why: what a person must change when errno is EINVAL. */
 int settings_read(struct settings *s, char *why, int why_n);

@@ -206,25 +206,23 @@ static int write_records(struct writer *w, const struct meta_image *m, int64_t l
 	return flush(w, true);
 }
 
-int store_snapshot_write(struct store *s, struct snapshot_id id, const struct meta_image *m,
-			 int64_t last_ms, int64_t wall_ms, const struct buf *voters)
+/* Writes NAME.part by fn, and gives it its name when it is durable. */
+static int make_file(struct store *s, struct snapshot_id id, int (*fn)(void *arg, int fd),
+		     void *arg)
 {
 	char name[NAME_SIZE], part[NAME_SIZE + 8];
-	struct writer w = { .epoch = id.epoch, .wall_ms = wall_ms };
-	int r;
+	int fd, r;
 
 	name_of(id, name);
 	snprintf(part, sizeof part, "%s.part", name);
-	w.fd = openat(s->partfd, part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	if (w.fd < 0)
+	fd = openat(s->partfd, part, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+	if (fd < 0)
 		goto fail;
-	r = write_records(&w, m, last_ms, voters);
+	r = fn(arg, fd);
 	if (r == 0)
-		r = syncfile(w.fd);
-	if (close(w.fd) < 0)
+		r = syncfile(fd);
+	if (close(fd) < 0)
 		r = -1;
-	buf_free(&w.values);
-	buf_free(&w.out);
 	if (r < 0 || renameat(s->partfd, part, s->partfd, name) < 0 || syncfile(s->partfd) < 0)
 		goto fail;
 	if (!store_snapshot_has(s, id) && add(s, id) < 0)
@@ -235,6 +233,55 @@ fail:
 	unlinkat(s->partfd, part, 0);
 	errno = r;
 	snprintf(s->why, sizeof s->why, "write log/__cluster_metadata-0/%s", part);
+	return -1;
+}
+
+struct image_writer {
+	struct writer w;
+	const struct meta_image *m;
+	int64_t last_ms;
+	const struct buf *voters;
+};
+
+static int write_image(void *arg, int fd)
+{
+	struct image_writer *i = arg;
+	int r;
+
+	i->w.fd = fd;
+	r = write_records(&i->w, i->m, i->last_ms, i->voters);
+	buf_free(&i->w.values);
+	buf_free(&i->w.out);
+	return r;
+}
+
+int store_snapshot_write(struct store *s, struct snapshot_id id, const struct meta_image *m,
+			 int64_t last_ms, int64_t wall_ms, const struct buf *voters)
+{
+	struct image_writer i = { .w = { .epoch = id.epoch, .wall_ms = wall_ms },
+				  .m = m,
+				  .last_ms = last_ms,
+				  .voters = voters };
+
+	return make_file(s, id, write_image, &i);
+}
+
+static int write_bytes(void *arg, int fd)
+{
+	const struct buf *b = arg;
+
+	return write_all(fd, b->p, b->n);
+}
+
+int store_snapshot_put(struct store *s, struct snapshot_id id, const struct buf *bytes)
+{
+	struct buf b = *bytes;
+
+	if (make_file(s, id, write_bytes, &b) < 0)
+		return -1;
+	if (log_restart_at(s->log, id.offset) == 0)
+		return 0;
+	store_failed(s);
 	return -1;
 }
 

@@ -176,6 +176,16 @@ int store_append(struct store *s, int32_t epoch, bool control, const struct buf 
 	return 0;
 }
 
+int store_copy(struct store *s, const void *batches, size_t n, int64_t wall_ms)
+{
+	return log_copy(s->log, batches, n, wall_ms) < 0 ? fail(s, log_error(s->log)) : 0;
+}
+
+int store_truncate(struct store *s, int64_t to)
+{
+	return log_truncate(s->log, to) < 0 ? fail(s, log_error(s->log)) : 0;
+}
+
 bool store_is_synced(const struct store *s)
 {
 	return log_recovery_point(s->log) == log_end(s->log);

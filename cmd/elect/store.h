@@ -40,6 +40,10 @@ int store_close(struct store *s);	    /* cleanly */
  * value. Not synced. */
 int store_append(struct store *s, int32_t epoch, bool control, const struct buf *values,
 		 int64_t wall_ms);
+/* As they came from the leader: whole batches that go on where the log ends. Not synced. On an
+ * error the first of them may be in. */
+int store_copy(struct store *s, const void *batches, size_t n, int64_t wall_ms);
+int store_truncate(struct store *s, int64_t to); /* durably */
 int store_sync(struct store *s);
 bool store_is_synced(const struct store *s);
 /* Whole batches from `offset` to below `end`, at most max bytes but one batch at least, at the end
@@ -55,6 +59,8 @@ void store_snapshot_forget(struct store *s, struct snapshot_id id); /* it is dam
  * kraft.version 0. */
 int store_snapshot_write(struct store *s, struct snapshot_id id, const struct meta_image *m,
 			 int64_t last_ms, int64_t wall_ms, const struct buf *voters);
+/* One that came whole from another node; the log then begins, empty, where it ends. */
+int store_snapshot_put(struct store *s, struct snapshot_id id, const struct buf *bytes);
 /* Removes what newer snapshots make superfluous, when log and snapshots together are larger or
  * older than wanted. */
 int store_trim(struct store *s, int64_t bytes_max, int64_t age_max_ms, int64_t wall_ms);
