@@ -18,8 +18,9 @@ from raw import Tap  # noqa: E402
 tmp = os.path.abspath('build/tmp/5330-logserve-port.%d' % os.getpid())
 os.makedirs(tmp)
 t = Tap()
-A, B, C, D, E, F, G = (bytes([i] * 16) for i in range(1, 8))
-node = Node(tmp + '/node')
+A, B, C, D, E, F, G, N = (bytes([i] * 16) for i in range(1, 9))
+RACKS = {'replica.selector.class': 'org.apache.kafka.common.replica.RackAwareReplicaSelector'}
+node = Node(tmp + '/node', **RACKS)
 with open(tmp + '/node/log/meta.properties', 'w') as f:
     f.write('version=1\ncluster.id=abcdefghijklmnopqrstuv\nnode.id=1\n')
 node.start()
@@ -149,6 +150,40 @@ def roles():
     a = sleeper.receive(tag)['Responses'][0]['Partitions'][0]
     t.same(a['ErrorCode'], 74, 'a sleeper hears of a new epoch')
     t.ok(time.time() - began < 5, 'at once')
+
+
+def nearest():
+    """KIP-392: a leader names a replica in the consumer's rack; that one reads up to its HW."""
+    def rack(i, name, **k):
+        kind, version, fields = node.broker(i)
+        node.elect.add((kind, version, {**fields, 'Rack': name, **k}))
+    rack(2, 'east')
+    node.topic('near', N, replicas=(1, 2))
+    node.produce('near', batch([b'x', b'y']), acks=1)
+    settle()
+
+    def at(name, offset=0, **k):
+        p = serve.call('Fetch', 11, MaxWaitMs=0, MinBytes=1, MaxBytes=1000, RackId=name, **{
+            'Topics': [dict(Topic='near', Partitions=[dict(
+                Partition=0, CurrentLeaderEpoch=-1, FetchOffset=offset, PartitionMaxBytes=1000)])],
+            **k})['Responses'][0]['Partitions'][0]
+        return p['ErrorCode'], p['PreferredReadReplica'], p['HighWatermark']
+    t.same([at(x) for x in ('east', 'west', '')], [(0, 2, 0), (0, -1, 0), (0, -1, 0)],
+           'a replica in the rack of the consumer')
+    t.same(at('east', 1)[1], -1, 'that has no such offset, for all we know')
+    node.change(N, Isr=[1])
+    settle()
+    t.same(at('east')[1], -1, 'that is not in sync')
+    node.change(N, Isr=[1, 2])
+    rack(2, 'east', Fenced=True)
+    settle()
+    t.same(at('east')[1], -1, 'that is fenced')
+    rack(2, 'east')
+    rack(1, 'east')
+    settle()
+    t.same(at('east')[1], -1, 'the leader is there itself')
+    node.elect.add(node.broker(1), node.broker(2))
+    settle()
 
 
 def descriptors():
@@ -281,6 +316,7 @@ try:
     serve, meta = start('logserve'), start('metaserve')
     leaders_elsewhere()
     roles()
+    nearest()
     descriptors()
     recreated()
     transactions()

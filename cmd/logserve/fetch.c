@@ -69,6 +69,20 @@ static void read_warm(struct fetch *f, struct result *r, const struct fetch_ask 
 		fetch_read(r->partition->reader, &r->slot, a, 0, false, &r->found);
 }
 
+/* Nothing is read: the consumer goes there at once. */
+static void send_away(const struct fetch_ask *a, struct result *r)
+{
+	int error = fetch_check(&r->slot, a->current_leader_epoch, false);
+	fail(r, error);
+	if (error) {
+		r->nearest = -1;
+		return;
+	}
+	r->found.high_watermark = r->slot.high_watermark;
+	r->found.last_stable = r->slot.last_stable;
+	r->found.log_start = r->slot.log_start;
+}
+
 static void read_part(struct fetch *f, struct result *r, int64_t max_bytes, bool min_one)
 {
 	struct fetch_ask a = {
@@ -77,13 +91,18 @@ static void read_part(struct fetch *f, struct result *r, int64_t max_bytes, bool
 		.committed = f->committed, .leader_only = f->request.version < FOLLOWERS_VERSION,
 	};
 	int error = resolve(f, r);
-	r->aborted_n = -1;
+	r->aborted_n = r->nearest = -1;
 	r->cold.n = 0;
 	if (error) {
 		/* what is not known has none; what cannot be read has no list of them */
 		if (error == WIRE_UNKNOWN_TOPIC_OR_PARTITION || error == WIRE_UNKNOWN_TOPIC_ID)
 			r->aborted_n = 0;
 		fail(r, error);
+		return;
+	}
+	r->nearest = nearest_replica(f, r);
+	if (r->nearest >= 0) {
+		send_away(&a, r);
 		return;
 	}
 	read_warm(f, r, &a, max_bytes, min_one);
@@ -100,7 +119,7 @@ static bool finished(struct fetch *f, struct result *v, int n, int64_t bytes)
 	if (bytes >= f->min_bytes)
 		return true;
 	for (int i = 0; i < n; i++)
-		if (v[i].found.error || v[i].found.diverging_epoch >= 0 ||
+		if (v[i].found.error || v[i].found.diverging_epoch >= 0 || v[i].nearest >= 0 ||
 		    (v[i].found.range.bytes && fetch_more_files(v[i].partition->reader, &v[i].found)))
 			return true;
 	return false;
@@ -239,6 +258,7 @@ void fetch_request(struct request *r)
 	f.max_bytes = in.max_bytes < most ? in.max_bytes : most;
 	f.min_bytes = in.min_bytes < f.max_bytes ? in.min_bytes : (int32_t)f.max_bytes;
 	f.deadline_ms = port_now_ms() + in.max_wait_ms;
+	f.rack = in.rack_id.n > 0 && nearest_wanted(s) ? in.rack_id : SPAN_NULL;
 	if (fetch_try(&f, in.max_wait_ms <= 0))
 		fetch_set_drop(f.set);
 }

@@ -55,6 +55,7 @@ static int fill(struct fetch *f, const struct result *r, answer_partition *a,
 	a->high_watermark = r->found.high_watermark;
 	a->last_stable_offset = r->found.last_stable;
 	a->log_start_offset = r->found.log_start;
+	a->preferred_read_replica = r->nearest;
 	a->records = r->found.range.bytes ? (struct span){0, (int32_t)r->found.range.bytes} : span_of("");
 	if (r->found.diverging_epoch >= 0) {
 		a->diverging_epoch.epoch = r->found.diverging_epoch;
@@ -82,7 +83,7 @@ static int choose(struct fetch *f, struct result *v, int n)
 		const struct fetch_found *d = &v[i].found;
 		bool must = fetch_tell(v[i].part, d->error, d->high_watermark, d->log_start,
 		                       d->diverging_epoch >= 0, d->range.bytes > 0);
-		if (must || f->kind != FETCH_INCREMENTAL)
+		if (must || v[i].nearest >= 0 || f->kind != FETCH_INCREMENTAL)
 			v[kept++] = v[i];
 	}
 	for (int i = 0; f->kind == FETCH_INCREMENTAL && i < kept; i++)

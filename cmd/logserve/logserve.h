@@ -126,6 +126,7 @@ struct result {                      /* what one partition of a Fetch has come t
 	struct cold_miss cold;       /* n: what must be read before there is more; 0 nothing */
 	struct log_aborted *aborted; /* in the request's arena */
 	int aborted_n;               /* -1: not asked for */
+	int32_t nearest;             /* to be read in place of this one; -1 none */
 };
 struct fetch {
 	struct fetch *next_woken;
@@ -136,6 +137,7 @@ struct fetch {
 	enum fetch_kind kind;
 	int32_t request_epoch;
 	bool committed;
+	struct span rack;            /* the consumer's; borrowed, so it is null once the fetch waits */
 	int32_t min_bytes;
 	int cold_tries;              /* so often something was cold */
 	int warming;                 /* so much is being read for it */
@@ -160,6 +162,10 @@ void sleep_wake_all(struct server *s);
 void sleep_drop(struct server *s, struct partition *p);   /* it is about to be freed */
 void sleep_work(struct server *s);                /* end of turn */
 void sleep_flush(struct server *s, struct port_from from);
+
+/* nearest.c */
+bool nearest_wanted(struct server *s);            /* replica.selector.class asks for it */
+int32_t nearest_replica(const struct fetch *f, const struct result *r);    /* -1 none */
 
 /* list_offsets.c, describe_log_dirs.c */
 void list_offsets(struct request *r);

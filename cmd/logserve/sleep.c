@@ -73,6 +73,7 @@ struct fetch *sleep_begin(struct fetch *given, const struct result *v, int n)
 	if (!f)
 		return 0;
 	*f = *given;
+	f->rack = SPAN_NULL;
 	f->sleepers = calloc((size_t)n, sizeof *f->sleepers);
 	key_of(f->request.from, f->key);
 	f->timer = (struct port_timer){.fn = on_late, .arg = f};
