@@ -222,6 +222,11 @@ void checkpoints_turn(void)
 		pause_until = port_now_ms() + PAUSE_MS;
 }
 
+int checkpoints_cut(void)
+{
+	return write_points(true);
+}
+
 int checkpoints_write_all(void)
 {
 	return write_points(true) | write_high_watermark(true) | write_log_starts();

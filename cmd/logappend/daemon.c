@@ -116,6 +116,11 @@ static void on_flush(void *ctx, struct port_from from)
 	replica_fetch_flush(from);
 }
 
+static void on_other(void *ctx, struct port_from from, const struct port_message *m)
+{
+	follower_message(from, m);
+}
+
 /* A sync of a small file or a directory failed: before any answer that counts on it leaves. */
 static void check_syncs(void)
 {
@@ -160,7 +165,7 @@ void serve(void)
 {
 	static struct port_service service = {
 		.call = on_call, .drained = on_drained, .flush = on_flush,
-		.hello = wake_hello, .gone = wake_gone,
+		.hello = wake_hello, .gone = wake_gone, .other = on_other,
 	};
 	/* Records that a killed run wrote are in the page cache only: on disk before anybody may
 	 * count on them. */

@@ -36,6 +36,7 @@ struct partition {
 	struct replica step;
 	uint32_t slot, layout_base;     /* published layout: layout_base + log_layout */
 	uint32_t layout;                /* as published last */
+	int32_t last_epoch;             /* likewise: of the log's last record */
 	struct log_rules rules;
 	struct log_config config;
 	bool plain_delete;              /* cleanup.policy has delete */
@@ -146,6 +147,8 @@ void checkpoints_lower(void);                             /* after loading, befo
 void checkpoints_start(void);
 void checkpoints_note(void);                            /* some published offset moved */
 void checkpoints_turn(void);
+/* A log was cut: its recovery point is on disk before it is written to again. -1: it was said. */
+int checkpoints_cut(void);
 int checkpoints_write_all(void);                        /* -1: it was said */
 void wake_hello(void *ctx, struct port_from from, struct span name, int fd);
 void wake_gone(void *ctx, struct port_from from, struct span name);
@@ -193,6 +196,9 @@ void describe_producers(const struct port_call *c, const struct wire_request *r)
 void replica_fetch(const struct port_call *c, const struct wire_request *r);
 void replica_fetch_turn(void);                           /* end of turn: those that waited */
 void replica_fetch_flush(struct port_from from);         /* no answer is wanted */
+
+/* --- follower.c: Tcopy and Tbounds of replicate --- */
+void follower_message(struct port_from from, const struct port_message *m);
 
 /* --- feeds.c: partitions that replicas fetch --- */
 void feeds_published(struct partition *p);               /* something of it changed */

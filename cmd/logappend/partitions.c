@@ -280,19 +280,20 @@ static void publish(struct partition *p)
 {
 	struct page_slot s;
 	uint32_t layout = p->layout;
+	int32_t last_epoch = p->log ? log_last_epoch(p->log) : -1;
 	if (p->log) {
 		if (log_mark(p->log) < 0)
 			say(p->name, ": ", log_error(p->log));
 		replica_stable(&p->step, log_stable_end(p->log, p->step.high_watermark));
 		layout = p->layout_base + log_layout(p->log);
 	}
-	if (!p->step.changed && layout == p->layout)
+	if (!p->step.changed && layout == p->layout && last_epoch == p->last_epoch)
 		return;
 	if (p->log && layout != p->layout)
 		publish_files(p);
 	replica_slot(&p->step, &s);
 	s.layout = p->layout = layout;
-	page_write(&node.page, p->slot, &s);
+	page_write_with(&node.page, p->slot, &s, p->last_epoch = last_epoch);
 	p->step.changed = false;
 	wake_note(p->slot);
 	feeds_published(p);

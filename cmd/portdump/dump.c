@@ -78,7 +78,7 @@ static int json_copy(struct buf *b, const struct port_message *m)
 	for (unsigned i = 0; i < m->list_n; i++)
 		e |= buf_addf(b, "%s{\"epoch\":%" PRId32 ",\"offset\":%" PRIu64 "}", i ? "," : "",
 		              (int32_t)get32(m->list + 12 * i), get64(m->list + 12 * i + 4));
-	return e | buf_addz(b, "]") | number(b, "bytes", m->arena ? m->arena_n : m->body.n);
+	return e | buf_addz(b, "]") | number(b, "bytes", m->arena ? (int64_t)m->arena_n : m->body.n);
 }
 
 static int json_body(struct buf *b, const struct port_message *m)

@@ -227,6 +227,18 @@ static int64_t copy_check(const struct log *l, const uint8_t *p, size_t n)
 	return (int64_t)at;
 }
 
+/* A batch that was checked, whole. The memory may be another program's, who can still write
+ * there: what is read again is checked again as far as anything here relies on it. */
+static int copied_batch(const struct log *l, const uint8_t *p, size_t n, struct batch *b)
+{
+	if (batch_parse(b, p, n) < 0)
+		return -1;
+	if (batch_bytes(b) > (int64_t)n || b->base_offset < l->end || b->last_offset_delta < 0
+	    || b->base_offset > INT64_MAX - b->last_offset_delta - 1)
+		return refuse(EBADMSG);
+	return 0;
+}
+
 static int copy_run(struct log *l, const uint8_t *p, size_t n)
 {
 	struct batch b;
@@ -235,8 +247,8 @@ static int copy_run(struct log *l, const uint8_t *p, size_t n)
 	if (!n)
 		return 0;
 	for (size_t at = 0; at < n; at += (size_t)batch_bytes(&b))
-		if (batch_parse(&b, p + at, n - at) < 0 || note_epoch(l, &b) < 0 ||
-		    producers_reserve(&l->producers, &b, &fresh) < 0)
+		if (copied_batch(l, p + at, n - at, &b) < 0 || note_epoch(l, &b) < 0
+		    || producers_reserve(&l->producers, &b, &fresh) < 0)
 			return -1;
 	if (ready(l) < 0)
 		return -1;
@@ -244,7 +256,7 @@ static int copy_run(struct log *l, const uint8_t *p, size_t n)
 	if (log_write_all(l->fd, p, n, log_active(l)->bytes) < 0)
 		return cut_back(l, "write");
 	for (size_t at = 0; at < n; at += (size_t)batch_bytes(&b))
-		if (batch_parse(&b, p + at, n - at) < 0 || marker_read(&b, p + at, &m) < 0
+		if (copied_batch(l, p + at, n - at, &b) < 0 || marker_read(&b, p + at, &m) < 0
 			|| commit(l, &b, &m) < 0)
 			return cut_back(l, "txnindex");
 	return 0;
@@ -262,8 +274,10 @@ int log_copy(struct log *l, const void *batches, size_t n, int64_t now_ms)
 	l->now_ms = now_ms;
 	size_t run = 0, at = 0;
 	for (; at < (size_t)whole; at += (size_t)batch_bytes(&b)) {
-		if (batch_parse(&b, p + at, n - at) < 0)
+		if (batch_parse(&b, p + at, (size_t)whole - at) < 0)
 			return -1;
+		if (batch_bytes(&b) > whole - (int64_t)at)
+			return refuse(EBADMSG);
 		if (!log_should_roll(l, &b, (int64_t)(at - run), now_ms))
 			continue;
 		if (copy_run(l, p + run, at - run) < 0 || log_roll(l, b.base_offset, now_ms) < 0)

@@ -314,7 +314,7 @@ int page_slot_for(struct page *p, const struct uuid *topic_id, int32_t partition
 	struct page_slot *s = &p->slots[i];
 	uint32_t layout = s->layout;
 	begin_change(s);
-	struct page_entry e = {.topic_id = *topic_id, .partition = partition};
+	struct page_entry e = {.topic_id = *topic_id, .partition = partition, .last_epoch = -1};
 	strcpy(e.name, name);
 	p->entries[i] = e;
 	memset((char *)s + sizeof s->seq, 0, sizeof *s - sizeof s->seq);
@@ -331,14 +331,21 @@ int page_slot_for(struct page *p, const struct uuid *topic_id, int32_t partition
 
 void page_write(struct page *p, uint32_t i, const struct page_slot *s)
 {
+	page_write_with(p, i, s, p->entries[i].last_epoch);
+}
+
+void page_write_with(struct page *p, uint32_t i, const struct page_slot *s, int32_t last_epoch)
+{
 	struct page_slot *to = &p->slots[i];
 	assert(i < p->head->used && to->role != PAGE_FREE);
 	assert(s->role > PAGE_FREE && s->role <= PAGE_OFFLINE);
 	assert(0 <= s->log_start && s->log_start <= s->last_stable);
 	assert(s->last_stable <= s->high_watermark);
 	assert(s->high_watermark <= s->flushed && s->flushed <= s->log_end);
-	assert(s->epoch != to->epoch || s->high_watermark >= to->high_watermark);
+	assert(s->epoch != to->epoch || s->high_watermark >= to->high_watermark
+	       || (s->role == PAGE_FOLLOWER && s->layout != to->layout));
 	begin_change(to);
+	p->entries[i].last_epoch = last_epoch;
 	struct page_slot next = *s;
 	next.seq = to->seq;
 	for (size_t w = 0; w < sizeof next / 8; w++)

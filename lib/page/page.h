@@ -49,7 +49,7 @@ struct page_files {
 struct page_entry {
 	struct uuid topic_id;
 	int32_t partition;
-	uint32_t reserved;
+	int32_t last_epoch;    /* leader epoch of the log's last record; -1 none or not known */
 	struct page_files files;
 	char name[PAGE_NAME];  /* directory under log/: TOPIC-PARTITION */
 };
@@ -94,11 +94,12 @@ int page_changes(const struct page *p, uint64_t *at, uint32_t slots[PAGE_CHANGES
 
 /* Owner. page_write publishes *s (its seq is ignored) and asserts log_start <= last_stable <=
  * high_watermark <= flushed <= log_end, and that the high watermark does not fall within an
- * epoch. */
+ * epoch but where a follower's log was cut, which the layout tells. */
 /* The partition's slot: found, or a free one, which becomes PAGE_OFFLINE with zero offsets. -1
  * ENOSPC, ENAMETOOLONG. */
 int page_slot_for(struct page *p, const struct uuid *topic_id, int32_t partition, const char *name);
 void page_write(struct page *p, uint32_t i, const struct page_slot *s);
+void page_write_with(struct page *p, uint32_t i, const struct page_slot *s, int32_t last_epoch);
 void page_free(struct page *p, uint32_t i);
 /* Before the slot says that the layout is another. */
 void page_shape(struct page *p, uint32_t i, const struct page_files *files);
