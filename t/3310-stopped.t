@@ -44,8 +44,10 @@ def leader():
 
 
 def stop_one(program):
-    wrong, before = [], elect_said()
-    pid = node.signal(program, signal.SIGSTOP)
+    wrong, before, pids = [], elect_said(), []
+    if not until(lambda: pids.append(node.signal(program, signal.SIGSTOP)) or pids[-1] > 0, 20):
+        return ['it does not run']
+    pid = pids[-1]
     cpu = {p: (name, cpu_seconds(p)) for name, p in node.processes()}
     begin = time.time()
     try:

@@ -33,12 +33,30 @@ def lowest_free(pid):
     return next(n for n in range(1 << 20) if n not in used)
 
 
+def limit(program, seconds=20):
+    """Its pid, and the limits it had; None: it did not run in time. A co-process is not there
+    before it is needed, and goes with its owner."""
+    found = []
+
+    def one():
+        pid = node.pid(program)
+        try:
+            if pid > 0:
+                had = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+                resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest_free(pid), had[1]))
+                found.append((pid, had))
+        except (ProcessLookupError, FileNotFoundError):
+            pass    # it ended just now
+        return found
+    return found[0] if until(one, seconds) else None
+
+
 def starve(program):
     wrong, clients = [], []
-    until(lambda: node.pid(program) > 0, 10)    # a co-process begins when it is needed
-    pid = node.pid(program)
-    limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest_free(pid), limits[1]))
+    limited = limit(program)
+    if not limited:
+        return ['it does not run'], False
+    pid, limits = limited
     begin = time.time()
     cpu = {p: (name, cpu_seconds(p)) for name, p in node.processes()}
     for api, version, values in [('Metadata', 12, {'Topics': None}),
