@@ -54,6 +54,15 @@ static void test_agent(void)
 	is_int(agent_next(&a, 7500, &h, &wake), AGENT_HEARTBEAT, "it is back");
 	ok(!h.want_fence, "and so is the broker");
 	agent_beaten(&a, false, 7500);
+	agent_answered(append, 7500);
+	agent_late(&a, 9500, 13500);
+	is_int(agent_next(&a, 13500, &h, &wake), AGENT_HEARTBEAT, "elect itself was away");
+	ok(!h.want_fence, "so nobody was silent");
+	agent_beaten(&a, false, 13500);
+	is_int(agent_next(&a, 14499, &h, &wake), AGENT_NOTHING, "until he is");
+	is_int(agent_next(&a, 14500, &h, &wake), AGENT_HEARTBEAT, "for as long as ever");
+	agent_polled(append, 51, 14500);
+	agent_beaten(&a, false, 7500);
 	agent_polled(read, 51, 7600);
 	agent_answered(read, 7600);
 	is_int(agent_next(&a, 10600, &h, &wake), AGENT_HEARTBEAT,

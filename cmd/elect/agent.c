@@ -45,6 +45,12 @@ void agent_answered(struct lease *l, int64_t now_ms)
 	l->heard_ms = now_ms;
 }
 
+void agent_late(struct agent *a, int64_t due_ms, int64_t now_ms)
+{
+	for (int i = 0; i < LEASES && now_ms > due_ms; i++)
+		a->leases[i].heard_ms += now_ms - due_ms;
+}
+
 void agent_registered(struct agent *a, int64_t epoch, bool fenced, int64_t now_ms)
 {
 	a->registered = true;

@@ -40,6 +40,9 @@ void agent_init(struct agent *a, int64_t session_ms, int64_t heartbeat_ms, int64
 struct lease *agent_lease(struct agent *a, struct span name); /* NULL: that program holds none */
 void agent_polled(struct lease *l, int64_t next, int64_t now_ms);
 void agent_answered(struct lease *l, int64_t now_ms); /* a poll was answered, or withdrawn */
+/* The caller was to ask at due_ms and comes only now, it was stopped say: what was said meanwhile
+ * nobody has heard yet, and who is silent is not known. */
+void agent_late(struct agent *a, int64_t due_ms, int64_t now_ms);
 void agent_registered(struct agent *a, int64_t epoch, bool fenced, int64_t now_ms);
 void agent_beaten(struct agent *a, bool fenced, int64_t now_ms);
 void agent_refused(struct agent *a,

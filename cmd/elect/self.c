@@ -114,9 +114,10 @@ static void beat(struct elect *e, const struct agent_heartbeat *h, int64_t now_m
 
 int64_t self_turn(struct elect *e, int64_t now_ms)
 {
+	static int64_t wake = INT64_MAX;
 	struct agent_heartbeat h;
-	int64_t wake;
 
+	agent_late(&e->agent, wake, now_ms);
 	/* Register, then at once the heartbeat that may be due: never more than a few steps. */
 	for (int i = 0; i < 4; i++)
 		switch (agent_next(&e->agent, now_ms, &h, &wake)) {
@@ -124,5 +125,5 @@ int64_t self_turn(struct elect *e, int64_t now_ms)
 		case AGENT_HEARTBEAT: beat(e, &h, now_ms); break;
 		default: return wake;
 		}
-	return now_ms + 1;
+	return wake = now_ms + 1;
 }
