@@ -53,9 +53,8 @@ static void test_election(void)
 {
 	voters(3);
 	STEP(.type = QUORUM_START, .now_ms = 0, .epoch = 4, .end = 100, .log_epoch = 4);
-	ok(quorum.role == QUORUM_UNATTACHED && quorum_due(&quorum) >= 1000
-		   && quorum_due(&quorum) < 2000,
-	   "three voters: nobody leads alone");
+	ok(quorum.role == QUORUM_UNATTACHED && quorum_due(&quorum) <= 100,
+	   "three voters: nobody leads alone, but it asks soon");
 	STEP(.type = QUORUM_TICK, .now_ms = 2000);
 	ok(quorum.role == QUORUM_PROSPECTIVE && quorum.epoch == 4 && todo.messages_n == 2
 		   && !todo.save,

@@ -151,7 +151,14 @@ void quorum_send(struct quorum *q, struct quorum_voter *v, enum quorum_event_typ
 	todo->messages[todo->messages_n++] = (struct quorum_message){ type, v->key };
 }
 
-/* QuorumState.initialize: who led resigns, who stood goes on standing. */
+/* When there may be no leader: asking first does no harm to one that there is. */
+static int64_t soon(struct quorum *q, int64_t now_ms)
+{
+	return now_ms + below(q, q->timeouts.backoff_ms / 10 + 1);
+}
+
+/* QuorumState.initialize: who led resigns, who stood goes on standing. Kafka waits for a leader to
+ * call; who knows none asks around, so that a new cluster has one at once. */
 static void start(struct quorum *q, const struct quorum_event *e, struct quorum_todo *todo)
 {
 	q->log_end = e->end;
@@ -175,7 +182,7 @@ static void start(struct quorum *q, const struct quorum_event *e, struct quorum_
 	} else if (q->leader >= 0) {
 		quorum_follow(q, q->epoch, q->leader, e->now_ms, todo);
 	} else if (quorum_is_voter(q)) {
-		q->deadline_ms = e->now_ms + quorum_election_ms(q);
+		q->deadline_ms = soon(q, e->now_ms);
 	}
 }
 
@@ -268,13 +275,13 @@ static void set_voters(struct quorum *q, const struct quorum_event *e, struct qu
  * gone: the others are asked, and who still hears it refuses. */
 static void connection_lost(struct quorum *q, const struct quorum_event *e)
 {
-	int64_t soon = e->now_ms + below(q, q->timeouts.backoff_ms / 10 + 1);
+	int64_t at = soon(q, e->now_ms);
 
 	if (q->role != QUORUM_FOLLOWER || e->from.id != q->leader)
 		return;
 	q->heard = false;
-	if (q->deadline_ms != INT64_MAX && soon < q->deadline_ms)
-		q->deadline_ms = soon;
+	if (q->deadline_ms != INT64_MAX && at < q->deadline_ms)
+		q->deadline_ms = at;
 }
 
 static void stop(struct quorum *q, int64_t now_ms, struct quorum_todo *todo)

@@ -178,7 +178,9 @@ static void say_role(const struct elect *e, int32_t epoch, int32_t leader)
 		return;
 	snprintf(at, sizeof at, "%d", e->quorum.epoch);
 	snprintf(who, sizeof who, "%d", e->quorum.leader);
-	if (e->quorum.leader >= 0)
+	if (e->quorum.role == QUORUM_RESIGNED)
+		strerr_warni("epoch ", at, ": this node led it, and does not any more");
+	else if (e->quorum.leader >= 0)
 		strerr_warni("epoch ", at, ": node ", who, " leads");
 	else
 		strerr_warni("epoch ", at, ": no leader is known");
