@@ -191,16 +191,30 @@ int port_watch(struct port_loop *l, int fd, void (*fn)(void *arg), void *arg)
 	return 0;
 }
 
-void port_unwatch(struct port_loop *l, int fd)
+static struct watch *watch_of(struct port_loop *l, int fd)
 {
 	for (struct handle *h = l->handles; h; h = h->next) {
 		struct watch *w = (struct watch *)h;
-		if (h->ready != watch_ready || h->dead || w->fd != fd)
-			continue;
-		epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, 0);
-		handle_bury(l, h);
-		return;
+		if (h->ready == watch_ready && !h->dead && w->fd == fd)
+			return w;
 	}
+	return 0;
+}
+
+int port_watch_writable(struct port_loop *l, int fd, bool want)
+{
+	struct watch *w = watch_of(l, fd);
+	struct epoll_event e = {.events = EPOLLIN | (want ? EPOLLOUT : 0), .data.ptr = w};
+	return w ? epoll_ctl(l->epoll, EPOLL_CTL_MOD, fd, &e) : -1;
+}
+
+void port_unwatch(struct port_loop *l, int fd)
+{
+	struct watch *w = watch_of(l, fd);
+	if (!w)
+		return;
+	epoll_ctl(l->epoll, EPOLL_CTL_DEL, fd, 0);
+	handle_bury(l, &w->h);
 }
 
 /* --- timers, hooks, turns --------------------------------------------------------------------- */

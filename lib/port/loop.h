@@ -96,6 +96,8 @@ int port_say(struct port_peer *p, const struct port_message *m);
 /* A foreign descriptor (signals, a co-process): fn(arg) when readable. port_unwatch before it is
  * closed. */
 int port_watch(struct port_loop *l, int fd, void (*fn)(void *arg), void *arg);
+/* Whether fn(arg) is called when a watched descriptor is writable too. */
+int port_watch_writable(struct port_loop *l, int fd, bool want);
 void port_unwatch(struct port_loop *l, int fd);
 
 struct port_timer {
