@@ -29,7 +29,7 @@ for binary in build/bin/*; do
 		unlike "$name: libowfat is not needed" "$needed" owfat
 	fi
 	case $name in
-	gate | logappend | logsync | logserve | logwarm | replicate | metaserve | elect | \
+	gate | dial | logappend | logsync | logserve | logwarm | replicate | metaserve | elect | \
 		txncoord | groupcoord)
 		unlike "$name: no codec" "$(nm "$binary" | awk '{ print $NF }' | grep -E "$codec")" .
 		;;

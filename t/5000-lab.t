@@ -24,7 +24,7 @@ is 'a node that runs is left alone by start' "$(lab start -d "$lab" | tail -n 1)
 exits 'a port that is taken is not shared' 111 lab start -d "$tmp/other" -p "$port"
 like 'it says so' "$(cat "$tmp/.out")" "$ODRADEK_BROKERS: another program listens there"
 
-for name in gate logappend logsync logserve metaserve elect txncoord groupcoord s6-svscan \
+for name in gate logappend logsync logserve metaserve elect txncoord groupcoord dial s6-svscan \
 	s6-log:gate s6-supervise:logappend s6-supervise:logappend/log; do
 	like "pids names $name" "$(field "$name")" '^[0-9]+$'
 done
@@ -32,7 +32,7 @@ is 'pids names living processes' "$(lab pids -d "$lab" | cut -f3 | xargs ps -o p
 	"$(lab pids -d "$lab" | wc -l)"
 like 'status shows services' "$(lab status -d "$lab")" 'logappend.*up \(pid'
 
-for name in gate logserve metaserve elect txncoord groupcoord logappend logsync; do
+for name in gate logserve metaserve elect txncoord groupcoord dial logappend logsync; do
 	before=$(field "$name")
 	ok "kill $name" lab kill -d "$lab" 1 "$name"
 	ok "up after $name" lab up -d "$lab" 1
@@ -81,9 +81,10 @@ is 'the prefix is in force' "$(ps -o ni= -p "$(field logappend)" | tr -d ' ')" \
 is 'everything is there' "$(got | tr '\n' ' ')" "$(seq 100 | tr '\n' ' ')"
 ok 'stop' lab stop -d "$lab"
 
-exits 'more than one node' 100 lab start -d "$lab" -n 3
+exits 'more nodes than there are' 100 lab start -d "$lab" -n 3
 like 'is one line' "$(cat "$tmp/.out")" $'^lab: [^\n]*$'
-for bad in '' 'fly' 'kill' 'up' 'start -z' 'stop now' "start -p x -d $tmp/x" 'kill 1 a b'; do
+for bad in '' 'fly' 'kill' 'up' 'start -z' 'stop now' "start -p x -d $tmp/x" 'kill 1 a b' \
+	"start -n 0 -d $tmp/x" "start -n x -d $tmp/x"; do
 	# shellcheck disable=SC2086
 	exits "usage: lab $bad" 100 lab $bad
 done

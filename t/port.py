@@ -143,13 +143,14 @@ class Port:
         together, self.together = self.together, None
         self.socket.sendall(b''.join(together))
 
-    def send(self, api, version, client=b'raw.', listener=BROKER, **values):
+    def send(self, api, version, client=b'raw.', listener=BROKER, host=b'127.0.0.1', deadline_ms=0,
+             **values):
         self.tag += 1
         flexible = version >= raw.MESSAGES[api + 'Request'].flexible
         head = struct.pack('>hhih', raw.KEYS[api], version, self.tag, len(client)) + client
         frame = head + (b'\0' if flexible else b'') + raw.encode(api + 'Request', version, values)
         call = bytes([listener]) + str8(b'User:test') + \
-                     str8(b'127.0.0.1') + struct.pack('>Q', 0) + frame
+                     str8(host) + struct.pack('>Q', deadline_ms) + frame
         self.asked[self.tag] = (api, version)
         if self.together is None:
             self.socket.sendall(message(TCALL, self.tag, call))
@@ -164,6 +165,10 @@ class Port:
         elif kind == TWAKE:
             n = struct.unpack('>H', body[:2])[0]
             self.woken += struct.unpack('>%dI' % n, body[2:])
+
+    def flush(self, tag):
+        del self.asked[tag]
+        self.socket.sendall(message(TFLUSH, tag))
 
     def receive(self, tag):
         """The decoded answer; None for none; 'close'."""
