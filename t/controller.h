@@ -11,6 +11,7 @@ static struct controller controller;
 static struct settings settings = { .node = { .id = 1, .cluster_id = "cluster" } };
 static int64_t offset, now = 100000;
 static struct operation op;
+static const char *join_rack; /* of brokers that join; NULL none */
 
 TAP_FN void begin(void)
 {
@@ -50,7 +51,7 @@ TAP_FN int join(int32_t id, uint8_t incarnation, uint8_t dir, int64_t *epoch)
 	in.broker_id = id;
 	in.cluster_id = span_of("cluster");
 	in.incarnation_id = (struct uuid){ { incarnation } };
-	in.rack = SPAN_NULL;
+	in.rack = span_of(join_rack);
 	in.features = &f;
 	in.features_n = 1;
 	f.name = span_of("metadata.version");

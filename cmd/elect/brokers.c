@@ -250,8 +250,9 @@ void register_broker(struct operation *op, const struct wire_request *q, const v
 		registration_record(op, in, b, false, epoch);
 		session_begin(s, in->broker_id);
 	}
+	/* The session begins with the first heartbeat. */
 	s->epoch = epoch;
-	session_heard(s, op->now_ms);
+	s->lost_ms = INT64_MAX;
 	out->broker_epoch = epoch;
 }
 
@@ -271,7 +272,7 @@ void unregister_broker(struct operation *op, const struct wire_request *q, const
 		out->error_message = f.message;
 		return;
 	}
-	leaders_without(op, b->id);
+	leaders_without_for_ever(op, b->id);
 	wire_init(&wire_unregister_broker_record, &r);
 	r.broker_id = b->id;
 	r.broker_epoch = b->epoch;

@@ -161,6 +161,8 @@ void directories_cordoned(struct operation *op, const struct meta_broker *b, str
  * (generateLeaderAndIsrUpdates). */
 void leaders_without(struct operation *op,
 		     int32_t broker); /* it leaves leadership and, where others remain, the ISR */
+/* The same, and what waits for it looks for somebody else. */
+void leaders_without_for_ever(struct operation *op, int32_t broker);
 /* The same, and it may have lost what it had: it is not eligible to lead either. */
 void leaders_without_lost(struct operation *op, int32_t broker);
 void leaders_with(struct operation *op, int32_t broker); /* it may lead again what has no leader */

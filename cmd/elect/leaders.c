@@ -4,6 +4,7 @@
 
 struct move {
 	int32_t gone, lost, back; /* -1: none */
+	bool for_ever;		  /* the one that is gone does not come back */
 };
 
 /* Is the partition one that the move may change? */
@@ -13,7 +14,8 @@ static bool concerns(const struct meta_partition *p, const struct move *m)
 
 	if (m->back >= 0)
 		return p->leader < 0;
-	return ids_have(isr, m->gone) || ids_have(isr, m->lost) || ids_have(elr, m->lost);
+	return ids_have(isr, m->gone) || ids_have(isr, m->lost) || ids_have(elr, m->lost)
+	       || (m->for_ever && ids_have(elr, m->gone));
 }
 
 static void change(struct operation *op, const struct meta_topic *t, const struct meta_partition *p,
@@ -56,6 +58,11 @@ static void all(struct operation *op, const struct move *m)
 void leaders_without(struct operation *op, int32_t broker)
 {
 	all(op, &(struct move){ .gone = broker, .lost = -1, .back = -1 });
+}
+
+void leaders_without_for_ever(struct operation *op, int32_t broker)
+{
+	all(op, &(struct move){ .gone = broker, .lost = -1, .back = -1, .for_ever = true });
 }
 
 void leaders_without_lost(struct operation *op, int32_t broker)

@@ -134,7 +134,7 @@ static int64_t lowest_offset(const struct operation *op)
 		const struct session *s = find(op->c, b->id);
 		int64_t offset = s ? s->offset : -1;
 
-		if (!b->fenced && !b->in_controlled_shutdown && offset < low)
+		if (!b->fenced && !(s && s->shutdown_offset >= 0) && offset < low)
 			low = offset;
 	}
 	return low;
