@@ -104,6 +104,12 @@ void quorum_unattach(struct quorum *q, int32_t epoch, int64_t now_ms, struct quo
 	todo->save = true;
 }
 
+/* Not the same for all followers: they heard the leader for the last time at the same moment. */
+static int64_t fetch_deadline(struct quorum *q, int64_t now_ms)
+{
+	return now_ms + q->timeouts.fetch_ms + below(q, q->timeouts.backoff_ms / 10 + 1);
+}
+
 void quorum_follow(struct quorum *q, int32_t epoch, int32_t leader, int64_t now_ms,
 		   struct quorum_todo *todo)
 {
@@ -113,8 +119,7 @@ void quorum_follow(struct quorum *q, int32_t epoch, int32_t leader, int64_t now_
 	enter(q, QUORUM_FOLLOWER, todo);
 	q->epoch = epoch;
 	q->leader = leader;
-	q->deadline_ms = quorum_is_voter(q) && !q->stopping ? now_ms + q->timeouts.fetch_ms
-							    : INT64_MAX;
+	q->deadline_ms = quorum_is_voter(q) && !q->stopping ? fetch_deadline(q, now_ms) : INT64_MAX;
 	todo->save = true;
 }
 
@@ -155,6 +160,14 @@ void quorum_send(struct quorum *q, struct quorum_voter *v, enum quorum_event_typ
 static int64_t soon(struct quorum *q, int64_t now_ms)
 {
 	return now_ms + below(q, q->timeouts.backoff_ms / 10 + 1);
+}
+
+void quorum_back_off(struct quorum *q, int64_t now_ms)
+{
+	int64_t at = now_ms + below(q, q->timeouts.backoff_ms / 3 + 1);
+
+	if (at < q->deadline_ms)
+		q->deadline_ms = at;
 }
 
 /* QuorumState.initialize: who led resigns, who stood goes on standing. Kafka waits for a leader to
@@ -228,7 +241,7 @@ static void fetched(struct quorum *q, const struct quorum_event *e, struct quoru
 		return;
 	q->heard = todo->accept = true;
 	if (q->deadline_ms != INT64_MAX)
-		q->deadline_ms = e->now_ms + q->timeouts.fetch_ms;
+		q->deadline_ms = fetch_deadline(q, e->now_ms);
 }
 
 /* What is committed there and is on the own log is committed here. */

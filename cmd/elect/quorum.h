@@ -137,6 +137,7 @@ void quorum_learn(struct quorum *q, int32_t epoch, int32_t leader, int64_t now_m
 		  struct quorum_todo *todo);
 void quorum_send(struct quorum *q, struct quorum_voter *v, enum quorum_event_type type,
 		 int64_t now_ms, struct quorum_todo *todo);
+void quorum_back_off(struct quorum *q, int64_t now_ms); /* lost: stands again soon */
 int64_t quorum_election_ms(struct quorum *q); /* a random time between once and twice */
 
 void quorum_vote(struct quorum *q, const struct quorum_event *e, struct quorum_todo *todo);

@@ -108,8 +108,9 @@ void quorum_vote(struct quorum *q, const struct quorum_event *e, struct quorum_t
 	todo->save = true;
 }
 
-/* Too many refused: a prospective goes back, a candidate waits out its time, so that the next
- * election is not at once. */
+/* Too many refused: a prospective goes back. A candidate that was refused at all has a rival, and
+ * whoever could still decide may be dead: it waits for a moment of its own, so that the next
+ * election is not that of both. Kafka's waits out its time. */
 void quorum_voted(struct quorum *q, const struct quorum_event *e, struct quorum_todo *todo)
 {
 	struct quorum_voter *v = quorum_voter(q, (struct quorum_key){ .id = e->from.id });
@@ -118,6 +119,8 @@ void quorum_voted(struct quorum *q, const struct quorum_event *e, struct quorum_
 	if (!asks || !v)
 		return;
 	v->vote = e->granted ? QUORUM_GRANTED : QUORUM_REJECTED;
+	if (q->role == QUORUM_CANDIDATE && !e->granted)
+		quorum_back_off(q, e->now_ms);
 	if (quorum_majority(q, q->voters_n - count(q, QUORUM_REJECTED)))
 		quorum_ask_votes(q, e->now_ms, todo);
 	else if (q->role == QUORUM_PROSPECTIVE && q->leader >= 0)
