@@ -18,7 +18,7 @@ static int32_t partition_epoch;
 static int lead(struct replica *r, int32_t epoch, int64_t start, const int32_t *replicas, int n,
                 const int32_t *isr, int isr_n)
 {
-	struct replica_assignment a = {epoch, ++partition_epoch, replicas, isr, n, isr_n};
+	struct replica_assignment a = {epoch, ++partition_epoch, replicas, isr, n, isr_n, false};
 	return replica_lead(r, &a, start, 0);
 }
 
@@ -143,7 +143,7 @@ static void three(void)
 	replica_flushed(&r, 14);
 	is_int(r.high_watermark, 12, "a new epoch asks all followers again");
 	is_int(r.epoch_start, 12, "and began later");
-	struct replica_assignment old = {2, partition_epoch - 1, all, two, 3, 1};
+	struct replica_assignment old = {2, partition_epoch - 1, all, two, 3, 1, false};
 	replica_lead(&r, &old, 12, 0);
 	is_int(replica_isr_n(&r), 3, "a state that is older says nothing");
 	old.partition_epoch++;

@@ -14,7 +14,7 @@ static const int32_t all[] = {1, 2, 3};
 static int lead(struct replica *r, int32_t epoch, int32_t partition_epoch, const int32_t *isr,
                 int n, int64_t now)
 {
-	struct replica_assignment a = {epoch, partition_epoch, all, isr, 3, n};
+	struct replica_assignment a = {epoch, partition_epoch, all, isr, 3, n, false};
 	return replica_lead(r, &a, r->log_end, now);
 }
 
@@ -33,7 +33,7 @@ static void begin(struct replica *r, int isr_n)
 
 static void answer(struct replica *r, uint32_t asked, int error, int32_t partition_epoch, int isr_n)
 {
-	struct replica_assignment a = {5, partition_epoch, NULL, all, 0, isr_n};
+	struct replica_assignment a = {5, partition_epoch, NULL, all, 0, isr_n, false};
 	replica_isr_answered(r, asked, error, error ? NULL : &a);
 }
 
@@ -213,6 +213,31 @@ static void refusals(void)
 	}
 }
 
+/* An earlier life of the leader may have asked for more than the metadata says so far. */
+static void resumes(void)
+{
+	struct replica_assignment a = {5, 7, all, all, 3, 2, true};
+	struct replica r;
+	replica_init(&r, 1);
+	r.brokers = &brokers;
+	replica_opened(&r, 0, 100, 50);
+	replica_lead(&r, &a, 100, 0);
+	ok(proposal_is(&r, 2, 2, REPLICA_EPOCH_NOT_GIVEN), "the ISR as it is known is asked for");
+	replica_progress(&r, 2, 100, 0, 20, 10);
+	is_int(r.high_watermark, 50, "until then all replicas count");
+	uint32_t asked = replica_isr_sent(&r);
+	answer(&r, asked, WIRE_INELIGIBLE_REPLICA, 0, 0);
+	is_int(r.asking, REPLICA_UNSURE, "a refusal does not settle it");
+	lead(&r, 5, 8, all, 2, 20);
+	is_int(r.high_watermark, 100, "a new partition epoch does");
+	replica_free(&r);
+	a.isr_n = 3;
+	replica_init(&r, 1);
+	replica_lead(&r, &a, 100, 0);
+	is_int(r.asking, REPLICA_STANDS, "there can be no more than all");
+	replica_free(&r);
+}
+
 static void low_watermark(void)
 {
 	struct replica r;
@@ -234,6 +259,7 @@ int main(void)
 	shrinks();
 	waits_for_who_is_near();
 	refusals();
+	resumes();
 	low_watermark();
 	return done_testing();
 }

@@ -374,6 +374,8 @@ bool partition_change_end(struct partition_change *c)
 	set_assignment(c);
 	if (c->recovery != c->p->leader_recovery_state)
 		r->leader_recovery_state = c->recovery;
+	if (is_empty(r) && c->anew)
+		SET(r, isr, isr);
 	if (is_empty(r))
 		return false;
 	operation_record(c->op, META_PARTITION_CHANGE, r);

@@ -37,6 +37,7 @@ struct partition_change {
 	int32_t gone;	 /* it cannot lead; -1 none */
 	int32_t lost;	 /* the same, and it may have lost what it had: not eligible either */
 	int32_t back;	 /* it can lead though it is fenced still */
+	bool anew;	 /* the partition epoch moves also when nothing else does */
 	int32_t moved;	 /* its replica is now in `directory`; -1 none */
 	struct uuid directory;
 	/* The outcome. */

@@ -180,12 +180,21 @@ static int begin_epoch(struct partition *p, const struct meta_partition *m, int6
 	return -1;
 }
 
+/* Did an earlier life of this program lead in this epoch? The page knows it, as long as this
+ * machine runs: a log to which nothing was added does not. */
+static bool led_before(const struct partition *p, const struct meta_partition *m)
+{
+	struct page_slot s;
+	return p->step.role != PAGE_LEADER && page_read(&node.page, p->slot, &s, NULL)
+		&& s.epoch == m->leader_epoch && (s.epoch > 0 || s.role == PAGE_LEADER);
+}
+
 static void lead(struct partition *p, const struct meta_partition *m)
 {
 	struct replica_assignment a = {
 		.epoch = m->leader_epoch, .partition_epoch = m->partition_epoch,
 		.replicas = m->replicas, .replicas_n = m->replicas_n,
-		.isr = m->isr, .isr_n = m->isr_n,
+		.isr = m->isr, .isr_n = m->isr_n, .resumed = led_before(p, m),
 	};
 	int64_t start;
 	if (begin_epoch(p, m, &start) < 0) {

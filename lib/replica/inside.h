@@ -18,6 +18,10 @@ bool replica_alive(const struct replica *r, const struct replica_member *m);
 bool replica_caught_up(const struct replica *r, const struct replica_member *m);
 /* Asks for m in the ISR if it may be in. */
 void replica_maybe_join(struct replica *r, struct replica_member *m);
+/* What an earlier life of this program asked for in this epoch may still come about: whoever could
+ * be in the ISR then counts until the controller has given the partition a new epoch, which is
+ * asked for by proposing the ISR as it is known here. */
+void replica_isr_resume(struct replica *r);
 /* The ISR is this; whatever was asked for is settled. */
 void replica_commit_isr(struct replica *r, const struct replica_assignment *a);
 #endif

@@ -65,6 +65,15 @@ void replica_maybe_join(struct replica *r, struct replica_member *m)
 	propose(r);
 }
 
+void replica_isr_resume(struct replica *r)
+{
+	for (int i = 0; i < r->members_n; i++) {
+		r->members[i].joining = !r->members[i].in_isr;
+		r->resumed |= r->members[i].joining;
+	}
+	if (r->resumed) propose(r);
+}
+
 void replica_isr_check(struct replica *r, int64_t now_ms)
 {
 	bool any = false;
@@ -102,7 +111,7 @@ int replica_isr_proposal(const struct replica *r, struct replica_in_sync *v)
 	v[n++] = (struct replica_in_sync){r->self, REPLICA_EPOCH_NOT_GIVEN};
 	for (int i = 0; i < r->members_n; i++) {
 		const struct replica_member *m = &r->members[i];
-		if ((m->in_isr && !m->leaving) || m->joining)
+		if ((m->in_isr && !m->leaving) || (m->joining && !r->resumed))
 			v[n++] = (struct replica_in_sync){m->id, m->asked_epoch};
 	}
 	return n;
@@ -122,6 +131,7 @@ static void forget_proposal(struct replica *r)
 	for (int i = 0; i < r->members_n; i++)
 		r->members[i].joining = r->members[i].leaving = false;
 	r->asking = REPLICA_STANDS;
+	r->resumed = false;
 }
 
 void replica_commit_isr(struct replica *r, const struct replica_assignment *a)
@@ -135,6 +145,10 @@ void replica_commit_isr(struct replica *r, const struct replica_assignment *a)
 /* Partition.handleAlterPartitionError. */
 static void refused(struct replica *r, int error)
 {
+	if (r->resumed && error == WIRE_INELIGIBLE_REPLICA) {
+		r->asking = REPLICA_UNSURE;
+		return;
+	}
 	switch (error) {
 	case WIRE_INELIGIBLE_REPLICA:
 	case WIRE_OPERATION_NOT_ATTEMPTED:

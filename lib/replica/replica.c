@@ -179,6 +179,7 @@ int replica_lead(struct replica *r, const struct replica_assignment *a, int64_t 
 		r->epoch = a->epoch;
 		r->epoch_start = epoch_start;
 		r->role = PAGE_LEADER;
+		if (a->resumed) replica_isr_resume(r);
 		r->changed = true;
 	}
 	replica_settle(r);

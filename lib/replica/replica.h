@@ -45,6 +45,7 @@ struct replica_assignment {
 	int32_t epoch, partition_epoch;
 	const int32_t *replicas, *isr;
 	int replicas_n, isr_n;
+	bool resumed;                /* an earlier life of this program led in this epoch */
 };
 
 enum replica_asking {
@@ -83,6 +84,7 @@ struct replica {
 	const struct replica_brokers *brokers;    /* the owner's; NULL: none is known */
 	int64_t now_ms;              /* the latest time that was told */
 	enum replica_asking asking;  /* a change of the ISR: replica/isr.h */
+	bool resumed;                /* what is asked for is the ISR as it is, in a new epoch */
 	uint32_t asked;              /* counts proposals; an answer to any but the last is late */
 	struct replica_member *members;   /* the others; owned */
 	int members_n;
