@@ -103,6 +103,10 @@ $B/elect.a: $(STEPS)
 	$(archive)
 $B/t/162%.t: $B/obj/t/162%.o $B/elect.a $B/lib.a
 	$(call link,$(CC) $(CFLAGS)) -lskarnet
+# The simulated cluster links the daemons' steps; all its chance comes from the seed.
+SIM = $(patsubst %.c,$B/obj/%.o,$(wildcard t/sim/*.c))
+$B/t/42%.t: $B/obj/t/42%.o $(SIM) $B/elect.a $B/lib.a
+	$(call link,$(CC) $(CFLAGS)) -Wl,--wrap=getrandom
 $(CRASH): $B/crash/%: $B/obj/t/crash/%.o $B/lib.a
 	$(call link,$(CC) $(CFLAGS))
 $(SHIMS): $B/crash/%.so: t/crash/%.c
@@ -122,6 +126,8 @@ $B/asan/elect.a: $(STEPS:$B/%=$B/asan/%)
 	$(archive)
 $B/asan/162%.t: $B/asan/obj/t/162%.o $B/asan/elect.a $B/asan/lib.a
 	$(call link,$(CC) $(SANITIZE)) -lskarnet
+$B/asan/42%.t: $B/asan/obj/t/42%.o $(SIM:$B/%=$B/asan/%) $B/asan/elect.a $B/asan/lib.a
+	$(call link,$(CC) $(SANITIZE)) -Wl,--wrap=getrandom
 $B/asan/%.t: $B/asan/obj/t/%.o $B/asan/lib.a
 	$(call link,$(CC) $(SANITIZE))
 $B/fuzz/obj/%.o: %.c | $B/need/check $(GENH)
