@@ -130,7 +130,7 @@ def waiting():
     f = Follower(2, a, 3)
     start = time.time()
     got = f.fetch(wait=100)
-    t.same((sorted(got), time.time() - start >= 0.1), ([0, 1, 2], True), 'nothing: it waits')
+    t.same((sorted(got), time.time() - start > 0.09), ([0, 1, 2], True), 'nothing: it waits')
     tag = f.send(wait=30000)
     t.same(node.produce('a', batch([b'x']), acks=1, partition=1)['BaseOffset'], 0, 'an append')
     error, got = f.take(tag)
@@ -307,6 +307,29 @@ def roles():
     f.port.close()
 
 
+def early():
+    """A follower that knows a new epoch before its leader does waits, and is not sent away."""
+    l, n = next(ids), 40
+    node.topic('l', l, n, replicas=(1, 2), leader=2)
+    f = Follower(2, l, n, epoch=1)
+    t.same({p['ErrorCode'] for p in f.fetch(wait=50).values()}, {75}, 'UNKNOWN_LEADER_EPOCH, late')
+    f.named = set(f.at)
+    tag = f.send(wait=30000)
+    node.elect.add(*[('PartitionChangeRecord', 1, {'PartitionId': i, 'TopicId': l, 'Leader': 1})
+                     for i in range(n)])
+    t.ok(until(lambda: all(slot('l-%d' % i)['role'] == 1 for i in range(n))), 'the epoch begins')
+    starts = ['0\n1\n1 0\n'] * n
+    t.same([open('%s/log/l-%d/leader-epoch-checkpoint' % (node.dir, i)).read()
+            for i in range(n)], starts, 'on disk, in each of many partitions')
+    made = node.port.send('Produce', 9, **produce_request('l', batch([b'0']), partition=n - 1))
+    got = f.take(tag)[1]
+    t.same([x for x in got if got[x]['Records']], [n - 1], 'the fetch goes on by itself')
+    f.to(1, n - 1)
+    f.fetch(wait=0)
+    t.same(part(node.port.receive(made))['ErrorCode'], 0, 'and counts')
+    f.port.close()
+
+
 def deletes():
     g = next(ids)
     node.topic('g', g, replicas=(1, 2, 3))
@@ -398,7 +421,7 @@ def many():
     t.ok(True, 'only the partition that has news is in each answer')
 
 
-for test in (waiting, checks, grows, shrinks, roles, deletes, again, crash, many):
+for test in (waiting, checks, grows, shrinks, roles, early, deletes, again, crash, many):
     test()
 node.stop()
 t.done()

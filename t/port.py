@@ -268,14 +268,17 @@ class Elect:
         out = {'Fetch': lambda: self.fetch(name, request), 'AlterPartition':
                lambda: self.alter(request)}.get(api, self.allocate)()
         if out is None:
-            s.sendall(message(RCALL, tag, struct.pack('>BIH', 2, 0, 0)))
+            self.tell(s, message(RCALL, tag, struct.pack('>BIH', 2, 0, 0)))
             return
         head = struct.pack('>i', correlation)
         if version >= raw.MESSAGES[api + 'Response'].flexible:
             head += b'\0'
         data = head + raw.encode(api + 'Response', version, out)
+        self.tell(s, message(RCALL, tag, struct.pack('>BIHBI', 0, 0, 1, 0, len(data)) + data))
+
+    def tell(self, s, m):
         try:
-            s.sendall(message(RCALL, tag, struct.pack('>BIHBI', 0, 0, 1, 0, len(data)) + data))
+            s.sendall(m)
         except OSError:
             pass    # the program was stopped
 

@@ -133,6 +133,7 @@ static void check_syncs(void)
 static void on_turn(void *ctx)
 {
 	partitions_make_some();
+	roles_turn();
 	check_syncs();
 	flush_turn();
 	checkpoints_turn();
@@ -173,6 +174,8 @@ void serve(void)
 		flush_everything();
 	else
 		sync_everything();
+	if (node.epochs_written && syncfs(node.dirfd) < 0)
+		die_sync("log");
 	checkpoints_lower();
 	check_syncs();
 	if (unlink(SYNC_FAILED) < 0 && errno != ENOENT)

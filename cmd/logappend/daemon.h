@@ -34,6 +34,11 @@ struct partition {
 	struct partition **unmade;      /* where making.c has it in its queue; NULL: it is made */
 	struct partition *next_unmade;
 	struct replica step;
+	/* The epoch in which an earlier life of this program may have led: the page knows it as
+	 * long as this machine runs, a log to which nothing was added does not. -1 none. */
+	int32_t led_before;
+	int32_t leading;                /* leads in this epoch when it is on disk; -1: it does not */
+	uint64_t leading_ticket;        /* of logsync: then it is */
 	uint32_t slot, layout_base;     /* published layout: layout_base + log_layout */
 	uint32_t layout;                /* as published last */
 	int32_t last_epoch;             /* likewise: of the log's last record */
@@ -78,6 +83,7 @@ struct node {
 	struct checkpoint recovery_points, high_watermarks;   /* as read at the start */
 	struct checkpoint log_starts;   /* as in the file */
 	bool log_starts_changed;
+	bool epochs_written;            /* while loading: not synced yet */
 };
 extern struct node node;
 
@@ -97,7 +103,6 @@ void say(const char *a, const char *b, const char *c);  /* one warning line; eac
 struct partition *partition_get(const struct uuid *topic_id, int32_t index);   /* NULL: not here */
 struct partition *partition_known(const struct uuid *topic_id, int32_t index); /* maybe unmade */
 struct partition *partition_open(const struct meta_topic *t, int32_t index);   /* NULL: no slot */
-void partition_role(struct partition *p, const struct meta_partition *m);      /* lead or follow */
 /* It is here no longer; what is parked fails with error. */
 void partition_delete(struct partition *p, int error);
 void partition_leave(struct partition *p);              /* clean stop: what is parked fails */
@@ -107,6 +112,11 @@ void partition_touch(struct partition *p);              /* publish it at the end
 void partition_written(struct partition *p);            /* log end moved */
 void partition_watch(struct partition *p);              /* something was parked: arm the timer */
 void partitions_publish(void);                          /* end of turn: slots, wakes, acks */
+
+/* --- roles.c --- */
+void partition_role(struct partition *p, const struct meta_partition *m);      /* lead or follow */
+void partition_synced(struct partition *p, uint64_t ticket);    /* that ticket was for it too */
+void roles_turn(void);
 
 /* --- insync.c: changes of ISRs, asked of the controller --- */
 void insync_note(struct partition *p);                  /* its step may want one */
@@ -140,6 +150,7 @@ void flush_dirty(struct partition *p);
 void flush_forget(struct partition *p);
 void flush_directory(void);                             /* log/ too; nobody waits for it */
 void flush_everything(void);
+uint64_t flush_all_for(struct partition *p);    /* the ticket that syncs the whole file system */
 void flush_turn(void);
 bool flush_busy(void);
 void checkpoints_read(void);

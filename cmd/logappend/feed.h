@@ -28,6 +28,7 @@ struct feed {
 	struct feed *prev, *next;    /* of the same partition */
 	struct feed *before, *after; /* ready ones of the same session */
 	bool ready;
+	bool early;                  /* asked in an epoch that has not begun here yet */
 };
 struct session {                     /* fetch_set.owner */
 	struct feed *first, *last;   /* ready ones; what was read goes to the end */
@@ -53,11 +54,13 @@ struct found {                       /* what one feed has */
 	int64_t diverging_end;
 	struct log_range range;      /* bytes 0: no records */
 	bool more;                   /* records that found no room */
+	bool early;                  /* the error may pass by itself soon */
 };
 /* Is the replica's offset part of this log, and may it fetch here? Sets all but range and more. */
 void feed_check(const struct fetch *f, struct feed *e, struct found *to);
 /* After feed_check said yes: records of at most `bytes`; min_one: one batch however large. */
 void feed_read(struct feed *e, int64_t bytes, bool min_one, struct found *to);
-/* What the request says of itself: the replica has on disk what is before its offset. */
+/* What the request says of itself: the replica has on disk what is before its offset. Once the
+ * epoch that it asks in has begun here. */
 void feed_progress(const struct fetch *f, struct feed *e, int64_t now_ms);
 #endif

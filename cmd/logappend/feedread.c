@@ -58,6 +58,15 @@ static int may_fetch(const struct fetch *f, const struct feed *e)
 	return error;
 }
 
+/* The replica has heard of a new leader, of itself as a replica, before this node has, or before
+ * the epoch is on disk: it would only come again (Kafka says so to it and it waits a second). */
+static bool is_early(const struct feed *e, int error)
+{
+	int32_t epoch = e->part->current_leader_epoch;
+	return error == WIRE_UNKNOWN_LEADER_EPOCH
+	       || (error && e->p && e->p->leading >= 0 && epoch >= e->p->leading);
+}
+
 /* Where the replica's last epoch ends here tells whether its log stands (KIP-101, KIP-595). */
 static int compare(struct feed *e, struct found *to)
 {
@@ -86,6 +95,7 @@ void feed_check(const struct fetch *f, struct feed *e, struct found *to)
 	*to = (struct found){.feed = e, .diverging_epoch = -1, .diverging_end = -1, .range.fd = -1};
 	feed_bind(e);
 	to->error = may_fetch(f, e);
+	to->early = is_early(e, to->error);
 	if (!to->error)
 		to->error = compare(e, to);
 }
@@ -121,6 +131,7 @@ void feed_progress(const struct fetch *f, struct feed *e, int64_t now_ms)
 {
 	struct found at;
 	feed_check(f, e, &at);
+	e->early = at.early;
 	if (at.error || at.diverging_epoch >= 0)
 		return;
 	replica_progress(&e->p->step, f->replica, e->part->offset, e->part->replica_start,

@@ -72,7 +72,7 @@ void feeds_published(struct partition *p)
 		if (!e->ready)
 			feed_ready(e);
 		int32_t epoch = e->part->current_leader_epoch;
-		if (p->step.role != PAGE_LEADER || e->part->offset < p->step.log_end
+		if (e->early || p->step.role != PAGE_LEADER || e->part->offset < p->step.log_end
 		    || (epoch >= 0 && epoch < p->step.epoch))
 			wake(e);
 	}

@@ -45,6 +45,7 @@ static void synced(void)
 			continue;
 		log_synced(p->log, promises[i].end);
 		replica_flushed(&p->step, promises[i].end);
+		partition_synced(p, ticket);
 		partition_touch(p);
 	}
 	promises_n = 0;
@@ -162,6 +163,13 @@ void flush_everything(void)
 			flush_dirty(p);
 			all = true;
 		}
+}
+
+uint64_t flush_all_for(struct partition *p)
+{
+	flush_dirty(p);
+	all = true;
+	return ticket + 1;
 }
 
 bool flush_busy(void)

@@ -45,6 +45,7 @@ static struct partition *new_partition(const struct meta_topic *t, int32_t index
 	log_config_default(&p->config);
 	replica_init(&p->step, node.me.id);
 	p->step.brokers = &node.brokers;
+	p->leading = p->led_before = -1;
 	p->topic = strdup(t->name);
 	if (p->topic && asprintf(&p->name, "%s-%d", t->name, index) >= 0)
 		return p;
@@ -140,85 +141,14 @@ struct partition *partition_open(const struct meta_topic *t, int32_t index)
 	p->slot = (uint32_t)slot;
 	page_read(&node.page, p->slot, &before, NULL);
 	p->layout_base = before.layout + 1;
+	if (before.role == PAGE_LEADER || (before.role == PAGE_OFFLINE && before.epoch > 0))
+		p->led_before = before.epoch;
 	partition_configure(p);
 	if (node.serving && faccessat(node.dirfd, p->name, F_OK, 0) < 0 && errno == ENOENT)
 		partition_make_later(p);
 	else
 		open_now(p, &before);
 	return p;
-}
-
-/* --- roles ------------------------------------------------------------------------------------ */
-
-/* Where the last epoch of the log began. */
-static int64_t last_epoch_start(const struct log *l)
-{
-	int32_t e;
-	int64_t start;
-	log_epoch_end(l, log_last_epoch(l) - 1, &e, &start);
-	return start >= 0 ? start : log_start(l);
-}
-
-/* Other replicas compare their epochs with ours, so it is on disk before anything is accepted. A
- * lone replica's epoch is written with its first record, or when others come: a node with thousands
- * of partitions starts in an instant. *start: where this leadership began. */
-static int begin_epoch(struct partition *p, const struct meta_partition *m, int64_t *start)
-{
-	bool goes_on = p->step.role == PAGE_LEADER && p->step.epoch == m->leader_epoch;
-	*start = goes_on ? p->step.epoch_start : 0;
-	if (p->unmade)
-		return 0;
-	int32_t last = log_last_epoch(p->log);
-	if (!goes_on)
-		*start = last == m->leader_epoch ? last_epoch_start(p->log) : log_end(p->log);
-	if (last == m->leader_epoch || (m->replicas_n == 1 && last < m->leader_epoch))
-		return 0;
-	if (log_epoch_start(p->log, m->leader_epoch) == 0)
-		return 0;
-	if (errno == EIO)
-		die_sync(p->name);
-	return -1;
-}
-
-/* Did an earlier life of this program lead in this epoch? The page knows it, as long as this
- * machine runs: a log to which nothing was added does not. */
-static bool led_before(const struct partition *p, const struct meta_partition *m)
-{
-	struct page_slot s;
-	return p->step.role != PAGE_LEADER && page_read(&node.page, p->slot, &s, NULL)
-		&& s.epoch == m->leader_epoch && (s.epoch > 0 || s.role == PAGE_LEADER);
-}
-
-static void lead(struct partition *p, const struct meta_partition *m)
-{
-	struct replica_assignment a = {
-		.epoch = m->leader_epoch, .partition_epoch = m->partition_epoch,
-		.replicas = m->replicas, .replicas_n = m->replicas_n,
-		.isr = m->isr, .isr_n = m->isr_n, .resumed = led_before(p, m),
-	};
-	int64_t start;
-	if (begin_epoch(p, m, &start) < 0) {
-		partition_offline(p, log_error(p->log));
-		return;
-	}
-	if (replica_lead(&p->step, &a, start, port_now_ms()) < 0)
-		abort();    /* no memory for a list of node ids */
-}
-
-/* The answer to AlterPartition may have told of a later state than the record at hand. A partition
- * that was never led has no epoch that others could know; it is made when it is needed. */
-void partition_role(struct partition *p, const struct meta_partition *m)
-{
-	bool leads = m->leader == node.me.id;
-	if (p->unmade && leads && m->replicas_n > 1 && m->leader_epoch > 0)
-		partition_make(p);
-	if ((!p->log && !p->unmade) || m->partition_epoch < p->step.partition_epoch)
-		return;
-	partition_touch(p);
-	if (leads)
-		lead(p, m);
-	else
-		replica_follow(&p->step, m->leader_epoch, m->partition_epoch);
 }
 
 /* --- publishing ------------------------------------------------------------------------------- */
@@ -342,6 +272,7 @@ void partition_offline(struct partition *p, const char *why)
 {
 	say(p->name, ": offline: ", why);
 	flush_forget(p);
+	p->leading = -1;
 	fail_parked(p, WIRE_KAFKA_STORAGE_ERROR);
 	files_forget(p);
 	log_close(p->log);

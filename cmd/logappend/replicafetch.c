@@ -56,17 +56,19 @@ static struct feed *next_feed(const struct fetch *f, const struct feed *e)
 /* Bytes in all, or -1: there is something that cannot wait. */
 static int64_t look(const struct fetch *f)
 {
-	int64_t bytes = 0;
+	int64_t bytes = 0, now = port_now_ms();
 	int ranges = 0;
 	bool urgent = false;
 	found_n = 0;
 	for (struct feed *e = first_feed(f); e; e = next_feed(f, e)) {
 		struct found *x = add_found();
 		bool room = ranges < PIECES / 2 && ranges < files_most_ranges();
+		if (e->early)
+			feed_progress(f, e, now);
 		feed_check(f, e, x);
 		if (!x->error && x->diverging_epoch < 0)
 			feed_read(e, room ? f->max_bytes - bytes : 0, room && !ranges, x);
-		urgent |= x->error || x->diverging_epoch >= 0;
+		urgent |= (x->error && !x->early) || x->diverging_epoch >= 0;
 		bytes += x->range.bytes;
 		ranges += x->range.bytes > 0;
 	}
@@ -117,17 +119,28 @@ static bool same_topic(const topic_answer *t, const struct feed *e)
 	                     : span_same(t->topic, e->part->topic);
 }
 
+/* Who is early is told so only when it has waited long enough. */
+static bool is_told(const struct fetch *f, const struct found *x, int64_t now)
+{
+	if (f->kind != FETCH_INCREMENTAL) {
+		tell(x);
+		return true;
+	}
+	return !(x->early && now < f->deadline_ms) && tell(x);
+}
+
 /* Those that are not in the answer leave `found`: its ranges fill the gaps in order. */
 static void fill_all(const struct fetch *f, struct fetch_response *to)
 {
 	size_t n = (size_t)found_n;
 	answer *a = request_get(f->q, n * sizeof *a + 1);
 	int kept = 0;
+	int64_t now = port_now_ms();
 	to->responses = request_get(f->q, n * sizeof *to->responses + 1);
 	for (int i = 0; i < found_n; i++) {
 		struct feed *e = found[i].feed;
 		topic_answer *t = to->responses_n ? &to->responses[to->responses_n - 1] : NULL;
-		if (!tell(&found[i]) && f->kind == FETCH_INCREMENTAL)
+		if (!is_told(f, &found[i], now))
 			continue;
 		if (!t || !same_topic(t, e)) {
 			t = &to->responses[to->responses_n++];
@@ -206,7 +219,7 @@ static void rest(void)
 {
 	for (int i = 0; i < found_n; i++) {
 		struct feed *e = found[i].feed;
-		if (!found[i].range.bytes && !found[i].more
+		if (!found[i].error && !found[i].range.bytes && !found[i].more
 		    && e->part->high_watermark == e->p->step.high_watermark
 		    && e->part->log_start == e->p->step.log_start)
 			feed_done(e);

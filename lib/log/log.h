@@ -147,6 +147,8 @@ int log_mark(struct log *l);
 
 /* become leader: (epoch, log end) durably; EINVAL: epoch goes back */
 int log_epoch_start(struct log *l, int32_t epoch);
+/* the same for an owner of many, who syncs the file system afterwards, once for all */
+int log_epoch_start_soon(struct log *l, int32_t epoch);
 /* OffsetForLeaderEpoch (KIP-101, KIP-279): the largest epoch <= asked and where it ends; -1, -1
  * when undefined. */
 void log_epoch_end(const struct log *l, int32_t asked, int32_t *epoch, int64_t *end);

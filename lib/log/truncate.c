@@ -13,14 +13,24 @@
 #include "log/lookup.h"
 #include "log/scan.h"
 
+static int assign(struct log *l, int32_t epoch)
+{
+	if (epoch >= epochs_last(&l->epochs))
+		return epochs_assign(&l->epochs, epoch, l->end);
+	errno = EINVAL;
+	return -1;
+}
+
 int log_epoch_start(struct log *l, int32_t epoch)
 {
-	if (epoch < epochs_last(&l->epochs)) {
-		errno = EINVAL;
-		return -1;
-	}
-	int r = epochs_assign(&l->epochs, epoch, l->end);
+	int r = assign(l, epoch);
 	return r > 0 ? log_write_epochs(l) : r;
+}
+
+int log_epoch_start_soon(struct log *l, int32_t epoch)
+{
+	int r = assign(l, epoch);
+	return r > 0 ? log_write_epochs_soon(l) : r;
 }
 
 void log_epoch_end(const struct log *l, int32_t asked, int32_t *epoch, int64_t *end)
