@@ -17,6 +17,7 @@ static const struct {
 	{55, 0, 2, 0, 0}, {57, 0, 2, 0, 0}, {60, 0, 2, 0, 0}, {61, 0, 0, 0, 0},
 	{64, 0, 0, 0, 0},
 	{68, 0, 1, 0, 0}, {69, 0, 1, 0, 0}, {74, 0, 1, 0, 0}, {75, 0, 0, 0, 0},
+	{80, 0, 1, 0, 0}, {81, 0, 0, 0, 0},
 };
 
 /* Answered once their programs are there: nobody's on the broker listener until then. */
@@ -64,7 +65,7 @@ static void owners(void)
 	};
 	for (size_t i = 0; i < sizeof broker / sizeof *broker; i++)
 		is_str(owner(atoi(broker[i][0]), WIRE_BROKER), broker[i][1], "who answers %s", broker[i][0]);
-	static const int controller[] = {1, 52, 53, 54, 55, 56, 57, 58, 59, 62, 63, 67, 70};
+	static const int controller[] = {1, 52, 53, 54, 55, 56, 57, 58, 59, 62, 63, 67, 70, 82};
 	for (size_t i = 0; i < sizeof controller / sizeof *controller; i++)
 		is_str(owner(controller[i], WIRE_CONTROLLER), "elect", "%d on CONTROLLER", controller[i]);
 	is_str(owner(18, WIRE_CONTROLLER), "metaserve", "18 on CONTROLLER");

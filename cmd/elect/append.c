@@ -34,11 +34,11 @@ static void sync_store(struct elect *e)
 
 /* One by one, so that damage can be told from what a power loss tore. -1: there is no room on the
  * disk, and nothing happened. */
-static int append_batch(struct elect *e, const struct buf *values)
+static int append_batch(struct elect *e, bool control, const struct buf *values)
 {
 	if (!store_is_synced(&e->store))
 		sync_store(e);
-	if (store_append(&e->store, e->quorum.epoch, false, values, wall_ms()) < 0) {
+	if (store_append(&e->store, e->quorum.epoch, control, values, wall_ms()) < 0) {
 		if (store_is_full())
 			return -1;
 		die_store(e);
@@ -76,7 +76,7 @@ static int append_in_transaction(struct elect *e, const struct buf *values)
 		size_t size = 4 + get32(values->p + at);
 
 		if (n == BATCH_RECORDS || part.n + size > BATCH_BYTES) {
-			r = append_batch(e, &part);
+			r = append_batch(e, false, &part);
 			part.n = 0;
 			n = 0;
 		}
@@ -87,13 +87,18 @@ static int append_in_transaction(struct elect *e, const struct buf *values)
 	}
 	put_bound(&part, META_END_TRANSACTION, NULL);
 	if (r == 0)
-		r = append_batch(e, &part);
+		r = append_batch(e, false, &part);
 	error = errno;
 	if (r < 0 && e->load.end > before.end)
 		take_back(e, before.end, before.epoch, before.timestamp);
 	buf_free(&part);
 	errno = error;
 	return r;
+}
+
+int elect_append_control(struct elect *e, const struct buf *values)
+{
+	return append_batch(e, true, values);
 }
 
 int elect_append(struct elect *e, const struct buf *values, int n)
@@ -103,7 +108,7 @@ int elect_append(struct elect *e, const struct buf *values, int n)
 	if ((n > BATCH_RECORDS || values->n > BATCH_BYTES)
 	    && meta_feature_level(&e->image, "metadata.version") >= TRANSACTIONS)
 		return append_in_transaction(e, values);
-	return append_batch(e, values);
+	return append_batch(e, false, values);
 }
 
 void elect_commit(struct elect *e)

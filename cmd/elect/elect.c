@@ -19,6 +19,7 @@
 #include "base/reserve.h"
 #include "base/syncfile.h"
 #include "meta/config.h"
+#include "members.h"
 #include "others.h"
 #include "wire/codes.h"
 
@@ -58,8 +59,8 @@ int64_t setting(const struct elect *e, const char *name)
 
 /* --- answers that wait --- */
 
-static void wait_for(struct elect *e, const struct port_call *c, const struct wire_request *q,
-		     struct buf *answer, int64_t deadline_ms)
+void elect_wait(struct elect *e, const struct port_call *c, const struct wire_request *q,
+		struct buf *answer, int64_t deadline_ms)
 {
 	if (e->waiting_n == e->waiting_cap) {
 		int cap = e->waiting_cap ? 2 * e->waiting_cap : 64;
@@ -144,7 +145,7 @@ static int controller_turn(struct elect *e, const struct port_call *c, const str
 	if (r == 0) {
 		deadline = op.now_ms + (op.timeout_ms < 0 ? 0 : op.timeout_ms);
 		if (op.values_n > 0)
-			wait_for(e, c, q, &answer, deadline);
+			elect_wait(e, c, q, &answer, deadline);
 		else
 			port_answer_bytes(e->loop, c->from, answer.p, answer.n);
 	}
@@ -198,6 +199,8 @@ static void on_call(void *ctx, const struct port_call *c)
 			r = describe_quorum_call(e, c, &q);
 		else if (others_have(q.key))
 			r = others_call(e, c, &q);
+		else if (members_have(q.key))
+			r = members_call(e, c, &q);
 		else if (controller_has(q.key))
 			r = leads(e) ? controller_turn(e, c, &q) : refuse_turn(e, c, &q);
 	}
@@ -269,6 +272,7 @@ static void on_turn(void *ctx)
 	if (quorum_due(&e->quorum) <= now)
 		elect_quorum(e, &tick, NULL);
 	at = lead_turn(e, now);
+	at = sooner(at, members_turn(e, now));
 	pull_turn(e, now);
 	fetch_turn(e, now);
 	answer_waiting(e, now);

@@ -51,6 +51,8 @@ struct elect {
 	char learned[VOTER_ADDRESS];
 	struct port_peer *dial; /* NULL: nobody was asked yet */
 	struct pull pull;
+	int64_t members_ms; /* when the voters are looked at again */
+	bool rejoins;	    /* the place of this node's lost directory is free */
 	struct replica replicas[REPLICAS_MAX];
 	int replicas_n;
 	struct port_loop *loop;
@@ -76,6 +78,10 @@ void die_store(const struct elect *e);			  /* the disk failed: one line, exit */
 void say_full(struct elect *e);				  /* it has no room: one line, once */
 int64_t setting(const struct elect *e, const char *name); /* a broker config as a number */
 
+/* The answer goes when all that the log holds now is committed. Takes answer. */
+void elect_wait(struct elect *e, const struct port_call *c, const struct wire_request *q,
+		struct buf *answer, int64_t deadline_ms);
+
 /* start.c: format, load, take part. Ends the program when it cannot. */
 void elect_start(struct elect *e);
 void elect_reload(struct elect *e); /* the image and the voters anew, of what is on disk */
@@ -92,6 +98,7 @@ static inline bool leads(const struct elect *e)
 /* append.c */
 /* As one atomic change, and into the image. -1: there is no room on the disk, nothing happened. */
 int elect_append(struct elect *e, const struct buf *values, int n);
+int elect_append_control(struct elect *e, const struct buf *values); /* the same, of control */
 void elect_commit(struct elect *e);		      /* sync, tell the quorum */
 void elect_snapshot(struct elect *e, int64_t now_ms); /* if one is due */
 /* fetch.c */

@@ -13,6 +13,7 @@ struct refusal {
 static const struct refusal
 	no_room = { WIRE_KAFKA_STORAGE_ERROR, "There is no room on the disk of the metadata log.",
 		    false },
+	no_quorum = { WIRE_NOT_LEADER_OR_FOLLOWER, "This node does not lead any more.", true },
 	no_leader = { WIRE_NOT_CONTROLLER, "This is not the active controller.", true };
 
 static bool refused(const struct refusal *how, int16_t *error, struct span *message)
@@ -95,6 +96,7 @@ static void refuse(const struct refusal *how, int key, void *response)
 	struct broker_heartbeat_response *beaten = response;
 	struct unregister_broker_response *unregistered = response;
 	struct allocate_producer_ids_response *ids = response;
+	struct add_raft_voter_response *added = response; /* RemoveRaftVoter's is the same */
 
 	switch (key) {
 	case 19: refuse_topics(how, response); break;
@@ -111,6 +113,8 @@ static void refuse(const struct refusal *how, int key, void *response)
 	case 63: refused(how, &beaten->error_code, NULL); break;
 	case 64: refused(how, &unregistered->error_code, &unregistered->error_message); break;
 	case 67: refused(how, &ids->error_code, NULL); break;
+	case 80:
+	case 81: refused(&no_quorum, &added->error_code, &added->error_message); break;
 	case 73: refuse_directories(how, response); break;
 	}
 }

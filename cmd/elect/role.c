@@ -75,10 +75,8 @@ static void begin_epoch(struct elect *e)
 				strerr_diefu1sys(111, "make a control record");
 		}
 	}
-	while (store_append(&e->store, e->quorum.epoch, true, &b, wall_ms()) < 0)
+	while (elect_append_control(e, &b) < 0)
 		make_room(e);
-	if (meta_load(&e->load, e->store.batch.p, e->store.batch.n, 0, NULL) < 0)
-		strerr_diefu1sys(111, "apply a control record");
 	buf_free(&b);
 	buf_free(&voters);
 }
@@ -158,7 +156,9 @@ static void refuse_waiting(struct elect *e)
 		struct waiting *w = &e->waiting[i];
 		struct buf b = { 0 };
 
-		if (controller_refuse(w->key, w->version, &w->answer, &b) < 0)
+		if (w->end <= e->quorum.high_watermark)
+			port_answer_bytes(e->loop, w->from, w->answer.p, w->answer.n);
+		else if (controller_refuse(w->key, w->version, &w->answer, &b) < 0)
 			port_answer(e->loop, w->from, PORT_CLOSE, 0, NULL, 0);
 		else
 			port_answer_bytes(e->loop, w->from, b.p, b.n);
