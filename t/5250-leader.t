@@ -193,6 +193,7 @@ def checks():
                 got['DivergingEpoch']['EndOffset'], len(read_bytes(got['Records'])))
     t.same(last(0, 4), (0, 0, 3, 0), 'it has more of epoch 0 than there is: where that ends')
     t.same(slot('b-0')['high_watermark'], 0, 'and that is no progress')
+    until(lambda: slot('b-0')['flushed'] == 4)
     t.same(last(0, 3), (0, -1, -1, 1), 'it has what there is')
     t.same(slot('b-0')['high_watermark'], 3, 'that is')
     t.same(last(1, 4), (0, -1, -1, 0), 'and all')
