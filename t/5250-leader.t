@@ -331,6 +331,41 @@ def early():
     f.port.close()
 
 
+def throttled():
+    """Who is out of sync gets so many bytes a second, who is in sync all."""
+    rate = 600000
+
+    def set_rate(value):
+        node.elect.add(('ConfigRecord', 0, {
+            'ResourceType': 4, 'ResourceName': '1', 'Value': value,
+            'Name': 'leader.replication.throttled.rate'}))
+        node.settle()
+    m = next(ids)
+    node.topic('m', m, replicas=(1, 2, 3), leader_replication_throttled_replicas='1:1,0:1')
+    node.change(m, Isr=[1, 3])
+    set_rate(str(rate))
+    for _ in range(20):
+        node.produce('m', batch([b'x' * 100000]), acks=1)
+
+    def seconds(f):
+        start = time.time()
+        while f.at[0]['FetchOffset'] < 20:
+            p = f.fetch(wait=100).get(0, {'Records': b''})
+            f.to(f.at[0]['FetchOffset'] + len(read_bytes(p['Records'])))
+        return time.time() - start
+    f, g = Follower(2, m), Follower(3, m)
+    for x in (f, g):
+        x.at[0]['PartitionMaxBytes'] = 150000
+    fast, slow = seconds(g), seconds(f)
+    least = (20 - 2) * 100000 / rate - 1
+    t.ok(fast < least < slow, 'throttled: %.1f and %.1f s' % (fast, slow))
+    set_rate(None)
+    f.to(0)
+    t.ok(seconds(f) < least, 'no longer')
+    f.port.close()
+    g.port.close()
+
+
 def deletes():
     g = next(ids)
     node.topic('g', g, replicas=(1, 2, 3))
@@ -422,7 +457,7 @@ def many():
     t.ok(True, 'only the partition that has news is in each answer')
 
 
-for test in (waiting, checks, grows, shrinks, roles, early, deletes, again, crash, many):
+for test in (waiting, checks, grows, shrinks, roles, early, throttled, deletes, again, crash, many):
     test()
 node.stop()
 t.done()

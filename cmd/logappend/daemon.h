@@ -56,6 +56,7 @@ struct partition {
 	struct port_timer isr_timer;    /* the next look at who is in sync */
 	bool isr_wanted;                /* in insync.c's queue */
 	struct partition *next_isr;
+	bool throttled;                 /* leader.replication.throttled.replicas has it */
 	struct feed *feeds;             /* in fetch sessions of replicas: feed.h */
 	struct log_reader *reader;      /* for replicas' fetches; NULL until one comes */
 	uint32_t reader_layout;
@@ -210,6 +211,10 @@ void replica_fetch_flush(struct port_from from);         /* no answer is wanted 
 
 /* --- follower.c: Tcopy and Tbounds of replicate --- */
 void follower_message(struct port_from from, const struct port_message *m);
+
+/* --- throttle.c --- */
+void throttle_rate(int64_t bytes_per_second);
+bool throttle_lists(const char *list, int32_t partition, int32_t broker);
 
 /* --- feeds.c: partitions that replicas fetch --- */
 void feeds_published(struct partition *p);               /* something of it changed */

@@ -59,8 +59,13 @@ struct found {                       /* what one feed has */
 /* Is the replica's offset part of this log, and may it fetch here? Sets all but range and more. */
 void feed_check(const struct fetch *f, struct feed *e, struct found *to);
 /* After feed_check said yes: records of at most `bytes`; min_one: one batch however large. */
-void feed_read(struct feed *e, int64_t bytes, bool min_one, struct found *to);
+void feed_read(const struct fetch *f, struct feed *e, int64_t bytes, bool min_one,
+               struct found *to);
 /* What the request says of itself: the replica has on disk what is before its offset. Once the
  * epoch that it asks in has begun here. */
 void feed_progress(const struct fetch *f, struct feed *e, int64_t now_ms);
+
+/* --- throttle.c --- */
+bool throttle_stops(const struct fetch *f, const struct partition *p);   /* nothing for now */
+void throttle_note(const struct fetch *f, const struct partition *p, int64_t bytes);
 #endif

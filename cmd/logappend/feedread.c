@@ -100,7 +100,7 @@ void feed_check(const struct fetch *f, struct feed *e, struct found *to)
 		to->error = compare(e, to);
 }
 
-void feed_read(struct feed *e, int64_t bytes, bool min_one, struct found *to)
+void feed_read(const struct fetch *f, struct feed *e, int64_t bytes, bool min_one, struct found *to)
 {
 	struct page_slot s;
 	struct fetch_found got;
@@ -111,7 +111,7 @@ void feed_read(struct feed *e, int64_t bytes, bool min_one, struct found *to)
 	};
 	if (e->part->offset >= p->step.log_end)
 		return;
-	to->more = bytes <= 0 && !min_one;
+	to->more = (bytes <= 0 && !min_one) || throttle_stops(f, p);
 	if (to->more)
 		return;
 	if (open_reader(p) < 0) {

@@ -61,6 +61,8 @@ void partition_configure(struct partition *p)
 	p->plain_delete = strstr(word(t, "cleanup.policy"), "delete");
 	p->delete_delay_ms = number(t, "file.delete.delay.ms");
 	p->step.min_insync = (int)number(t, "min.insync.replicas");
+	p->throttled = throttle_lists(word(t, "leader.replication.throttled.replicas"),
+	                              p->key.index, node.me.id);
 	p->step.lag_ms = number(NULL, "replica.lag.time.max.ms");
 	c->compacted = p->rules.compact;
 	c->segment_bytes = number(t, "segment.bytes");
@@ -146,9 +148,15 @@ static void settle_all(struct meta_image *image)
 			settle(t, &t->partitions[i]);
 }
 
+static void configure_node(void)
+{
+	throttle_rate(number(NULL, "leader.replication.throttled.rate"));
+}
+
 static void configure_all(void)
 {
 	size_t at = 0;
+	configure_node();
 	for (struct partition *p; (p = map_next(&node.partitions, &at));)
 		partition_configure(p);
 }
@@ -229,6 +237,7 @@ static void on_caught_up(void *ctx, struct meta_image *image)
 	if (meta_broker(image, node.me.id))
 		strays_put_away();
 	deleted_find();
+	configure_node();
 	note_brokers(image);
 	settle_all(image);
 	free_slots();

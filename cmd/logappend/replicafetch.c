@@ -67,7 +67,7 @@ static int64_t look(const struct fetch *f)
 			feed_progress(f, e, now);
 		feed_check(f, e, x);
 		if (!x->error && x->diverging_epoch < 0)
-			feed_read(e, room ? f->max_bytes - bytes : 0, room && !ranges, x);
+			feed_read(f, e, room ? f->max_bytes - bytes : 0, room && !ranges, x);
 		urgent |= (x->error && !x->early) || x->diverging_epoch >= 0;
 		bytes += x->range.bytes;
 		ranges += x->range.bytes > 0;
@@ -203,8 +203,10 @@ static void answer_now(struct fetch *f)
 		fill_all(f, to);
 	encode_and_send(f->q, to);
 	for (int i = 0; i < found_n; i++)
-		if (found[i].range.bytes > 0)
+		if (found[i].range.bytes > 0) {
+			throttle_note(f, found[i].feed->p, found[i].range.bytes);
 			files_note(found[i].feed->p);
+		}
 }
 
 static void end(struct fetch *f)
