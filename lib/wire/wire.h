@@ -145,4 +145,6 @@ int wire_fetch_is_replica(const struct wire_request *r);
 const char *wire_error_name(int code);         /* UNKNOWN_SERVER_ERROR for an unknown code */
 const char *wire_error_text(int code);         /* Kafka's default message */
 bool wire_error_retriable(int code);
+/* Has any errorCode of this message, nested ones included, that value? */
+bool wire_has_error(const struct wire_type *t, const void *in, int16_t code);
 #endif
