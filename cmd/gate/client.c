@@ -140,13 +140,17 @@ void client_close(struct client *c, const char *why)
 	c->dead = true;
 	if (why)
 		say("info", "%s closed: %s", c->host, why);
+	bool open = false;
 	for (struct call *k = c->first, *next; k; k = next) {
 		next = k->next;
+		open |= !k->answered;
 		if (!k->answered)
 			owner_flush_call(k);
 		call_free(k);
 	}
 	c->first = c->last = 0;
+	if (c->told && !open)
+		owner_flush_answered(c->told, c->told_tag);
 	output_free(&c->out);
 	buf_free(&c->in);
 	if (c->large)
@@ -182,6 +186,10 @@ static int call_start(struct client *c, const struct route *r, const uint8_t *fr
 		c->first = k;
 	c->last = k;
 	c->in_flight++;
+	if (c->listener == WIRE_CONTROLLER) {
+		c->told = k->owner;
+		c->told_tag = k->tag;
+	}
 	return 0;
 }
 

@@ -148,6 +148,8 @@ struct client {
 	uint32_t large_n, large_size;
 	uint32_t in_arena;                            /* bytes of its calls that are not taken */
 	struct call *first, *last;
+	struct owner *told;                           /* of other nodes: who had its last request, */
+	uint32_t told_tag;                            /* and under which tag */
 	struct output out;
 	int64_t active_ms, progress_ms, muted_until, waiting_since;    /* 0: not so */
 	struct timer timer;
@@ -190,6 +192,7 @@ int owner_call(struct call *k, const void *frame, size_t n);
 int owner_resend(struct call *k);             /* after a failed answer: the copy is sent again */
 void owner_flush_call(struct call *k);        /* its client went away; forgets k */
 void owner_done(struct call *k);              /* answered: forgets k */
+void owner_flush_answered(struct owner *o, uint32_t tag);    /* its client went away since */
 /* That descriptor is not held here. */
 void owner_forgot(struct owner *o, uint32_t slot, uint32_t generation, uint64_t base);
 void owner_readable(struct owner *o);

@@ -126,12 +126,17 @@ int owner_resend(struct call *k)
 	return -1;
 }
 
+void owner_flush_answered(struct owner *o, uint32_t tag)
+{
+	struct port_message m = {.type = PORT_TFLUSH, .tag = tag, .fd = -1};
+	if (o->c && port_send(o->c, &m) == 0)
+		owner_dirty(o);
+}
+
 void owner_flush_call(struct call *k)
 {
-	struct owner *o = k->owner;
-	struct port_message m = {.type = PORT_TFLUSH, .tag = k->tag, .fd = -1};
-	if (o->c && !k->waiting && port_send(o->c, &m) == 0)
-		owner_dirty(o);
+	if (!k->waiting)
+		owner_flush_answered(k->owner, k->tag);
 	owner_done(k);
 }
 

@@ -35,6 +35,8 @@ struct port_service {
 	void (*drained)(void *ctx);
 	/* Tflush, or the caller went away (then for each open call): no answer is wanted. */
 	void (*flush)(void *ctx, struct port_from from);
+	/* Tflush of a call that is not open any more: who asked is gone; may be NULL. */
+	void (*late)(void *ctx, struct port_from from);
 	/* May be NULL; takes fd (-1 none). */
 	void (*hello)(void *ctx, struct port_from from, struct span name, int fd);
 	/* A connection closed; may be NULL. */

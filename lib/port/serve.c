@@ -202,10 +202,12 @@ static int handle_message(struct port_loop *l, struct link *k, const struct port
 	switch (m->type) {
 	case PORT_TCALL: return call(l, k, m);
 	case PORT_TFLUSH:
-		if (!tagmap_del(&k->calls, m->tag))
-			return 0;    /* its answer is on the way */
-		if (k->service->flush)
-			k->service->flush(k->ctx, from(l, k, m->tag));
+		if (tagmap_del(&k->calls, m->tag)) {
+			if (k->service->flush)
+				k->service->flush(k->ctx, from(l, k, m->tag));
+		} else if (k->service->late) {
+			k->service->late(k->ctx, from(l, k, m->tag));
+		}
 		return 0;
 	case PORT_TFORGET:
 		if (k->service->other)
