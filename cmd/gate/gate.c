@@ -239,8 +239,12 @@ int main(int argc, char **argv)
 	bool ready_given = fcntl(READY_FD, F_GETFD) >= 0;
 	const char *listeners = getenv("listeners");
 	gate.now = port_now_ms();
-	if (argc != 1)
-		die(100, "usage: gate (settings come from the environment)");
+	bool brokers = argc == 2 && !strcmp(argv[1], "-b");
+	bool controllers = argc == 2 && !strcmp(argv[1], "-c");
+	if (argc != 1 && !brokers && !controllers)
+		die(100, "usage: gate [ -b | -c ] (settings come from the environment)");
+	gate.serves[WIRE_BROKER] = !controllers;
+	gate.serves[WIRE_CONTROLLER] = !brokers;
 	if (!listeners)
 		die(100, "listeners is not set");
 	settings();

@@ -43,6 +43,7 @@ struct gate {
 	size_t frame_max, clients_max, files_max;    /* files: of each owner */
 	int64_t idle_ms;
 	bool draining;
+	bool serves[WIRE_LISTENERS];
 	struct client *clients;
 	size_t clients_n;
 };

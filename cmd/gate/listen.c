@@ -133,8 +133,11 @@ static void parse_one(char *s, const char *controllers, const char *protocols)
 		host[n - 1] = 0;
 		host++;
 	}
+	int kind = is_in(s, name_n, controllers) ? WIRE_CONTROLLER : WIRE_BROKER;
+	if (!gate.serves[kind])
+		return;
 	check_protocol(s, name_n, protocols);
-	open_one(what, host, colon + 1, is_in(s, name_n, controllers) ? WIRE_CONTROLLER : WIRE_BROKER);
+	open_one(what, host, colon + 1, kind);
 }
 
 static void resumed(void *arg)
@@ -155,7 +158,7 @@ void listeners_open(const char *text, const char *controllers, const char *proto
 	for (char *s = strtok_r(copy, ", ", &save); s; s = strtok_r(0, ", ", &save))
 		parse_one(s, controllers, protocols);
 	free(copy);
-	if (!listeners_n)
+	if (!listeners_n && gate.serves[WIRE_BROKER])
 		die(100, "listeners: none are set");
 }
 

@@ -369,7 +369,9 @@ static void owner_add(const char *name)
 void owners_start(void)
 {
 	for (size_t i = 0; i < wire_apis_n; i++) {
-		owner_add(wire_apis[i].owner[WIRE_BROKER]);
-		owner_add(wire_apis[i].owner[WIRE_CONTROLLER]);
+		if (gate.serves[WIRE_BROKER])
+			owner_add(wire_apis[i].owner[WIRE_BROKER]);
+		if (gate.serves[WIRE_CONTROLLER])
+			owner_add(wire_apis[i].owner[WIRE_CONTROLLER]);
 	}
 }
