@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+enum { AGAIN_MS = 50 };
+
 void agent_init(struct agent *a, int64_t session_ms, int64_t heartbeat_ms, int64_t now_ms)
 {
 	static const struct lease holders[LEASES] = {
@@ -51,8 +53,20 @@ void agent_late(struct agent *a, int64_t due_ms, int64_t now_ms)
 		a->leases[i].heard_ms += now_ms - due_ms;
 }
 
+void agent_asked(struct agent *a)
+{
+	a->asking = true;
+}
+
+void agent_unheard(struct agent *a, int64_t now_ms)
+{
+	a->asking = false;
+	a->beat_ms = now_ms + AGAIN_MS;
+}
+
 void agent_registered(struct agent *a, int64_t epoch, bool fenced, int64_t now_ms)
 {
+	a->asking = false;
 	a->registered = true;
 	a->epoch = epoch;
 	a->fenced = fenced;
@@ -61,13 +75,14 @@ void agent_registered(struct agent *a, int64_t epoch, bool fenced, int64_t now_m
 
 void agent_beaten(struct agent *a, bool fenced, int64_t now_ms)
 {
+	a->asking = false;
 	a->fenced = fenced;
 	a->beat_ms = now_ms + a->heartbeat_ms;
 }
 
 void agent_refused(struct agent *a, int64_t now_ms)
 {
-	a->registered = false;
+	a->asking = a->registered = false;
 	a->beat_ms = now_ms + a->heartbeat_ms / 4;
 }
 
@@ -86,8 +101,10 @@ enum agent_action agent_next(const struct agent *a, int64_t now_ms, struct agent
 {
 	bool lost = false, ready = true;
 
-	*wake_ms = a->beat_ms;
+	*wake_ms = a->asking ? INT64_MAX : a->beat_ms;
 	h->offset = INT64_MAX;
+	if (a->asking)
+		return AGENT_NOTHING;
 	if (!a->registered)
 		return now_ms >= a->beat_ms ? AGENT_REGISTER : AGENT_NOTHING;
 	for (int i = 0; i < LEASES; i++) {

@@ -26,6 +26,7 @@ struct agent {
 	struct lease leases[LEASES];
 	int64_t session_ms, heartbeat_ms;
 	bool registered, fenced;
+	bool asking;	 /* the controller has not answered yet */
 	int64_t epoch;	 /* broker epoch */
 	int64_t beat_ms; /* when the next heartbeat is due */
 };
@@ -43,6 +44,9 @@ void agent_answered(struct lease *l, int64_t now_ms); /* a poll was answered, or
 /* The caller was to ask at due_ms and comes only now, it was stopped say: what was said meanwhile
  * nobody has heard yet, and who is silent is not known. */
 void agent_late(struct agent *a, int64_t due_ms, int64_t now_ms);
+void agent_asked(struct agent *a);
+/* The controller did not answer: whether it has heard us nobody knows. */
+void agent_unheard(struct agent *a, int64_t now_ms);
 void agent_registered(struct agent *a, int64_t epoch, bool fenced, int64_t now_ms);
 void agent_beaten(struct agent *a, bool fenced, int64_t now_ms);
 void agent_refused(struct agent *a,

@@ -59,9 +59,11 @@ int64_t setting(const struct elect *e, const char *name)
 
 /* --- answers that wait --- */
 
-void elect_wait(struct elect *e, const struct port_call *c, const struct wire_request *q,
-		struct buf *answer, int64_t deadline_ms)
+static struct waiting *wait_for(struct elect *e, struct port_from from, struct buf *answer,
+				int64_t end, int64_t deadline_ms)
 {
+	struct waiting *w;
+
 	if (e->waiting_n == e->waiting_cap) {
 		int cap = e->waiting_cap ? 2 * e->waiting_cap : 64;
 		struct waiting *v = realloc(e->waiting, (size_t)cap * sizeof *v);
@@ -71,9 +73,36 @@ void elect_wait(struct elect *e, const struct port_call *c, const struct wire_re
 		e->waiting = v;
 		e->waiting_cap = cap;
 	}
-	e->waiting[e->waiting_n++] = (struct waiting){ c->from,		      q->key,	   q->version,
-						       log_end(e->store.log), deadline_ms, *answer };
+	w = &e->waiting[e->waiting_n++];
+	*w = (struct waiting){
+		.from = from, .end = end, .deadline_ms = deadline_ms, .answer = *answer
+	};
 	*answer = (struct buf){ 0 };
+	return w;
+}
+
+void elect_wait(struct elect *e, const struct port_call *c, const struct wire_request *q,
+		struct buf *answer, int64_t deadline_ms)
+{
+	struct waiting *w = wait_for(e, c->from, answer, log_end(e->store.log), deadline_ms);
+
+	w->key = q->key;
+	w->version = q->version;
+}
+
+void elect_answer_at(struct elect *e, struct port_from from, struct buf *answer, int64_t end,
+		     int64_t deadline_ms)
+{
+	wait_for(e, from, answer, end, deadline_ms)->known = true;
+}
+
+static bool waits(const struct elect *e, const struct waiting *w, int64_t now_ms)
+{
+	bool committed = w->end <= e->quorum.high_watermark;
+
+	if (now_ms >= w->deadline_ms)
+		return !committed && !w->known;
+	return !committed || !agent_applied(&e->agent, w->end, now_ms);
 }
 
 static void answer_waiting(struct elect *e, int64_t now_ms)
@@ -83,8 +112,7 @@ static void answer_waiting(struct elect *e, int64_t now_ms)
 	for (int i = 0; i < e->waiting_n; i++) {
 		struct waiting *w = &e->waiting[i];
 
-		if (w->end > e->quorum.high_watermark
-		    || (now_ms < w->deadline_ms && !agent_applied(&e->agent, w->end, now_ms))) {
+		if (waits(e, w, now_ms)) {
 			e->waiting[kept++] = *w;
 			continue;
 		}
@@ -136,16 +164,16 @@ static int controller_turn(struct elect *e, const struct port_call *c, const str
 				.append = append_operation,
 				.ctx = e };
 	struct buf answer = { 0 };
-	int64_t deadline;
 	int r;
 
 	e->deletes = q->key == DELETE_TOPICS;
 	r = controller_call(&op, q, &answer);
 	e->deletes = false;
 	if (r == 0) {
-		deadline = op.now_ms + (op.timeout_ms < 0 ? 0 : op.timeout_ms);
+		if (c->listener == WIRE_CONTROLLER || op.timeout_ms < 0)
+			op.timeout_ms = 0; /* who asks at another node waits there */
 		if (op.values_n > 0)
-			elect_wait(e, c, q, &answer, deadline);
+			elect_wait(e, c, q, &answer, op.now_ms + op.timeout_ms);
 		else
 			port_answer_bytes(e->loop, c->from, answer.p, answer.n);
 	}
@@ -155,7 +183,7 @@ static int controller_turn(struct elect *e, const struct port_call *c, const str
 }
 
 /* What a controller would answer, each good or bad result of it refused. */
-static int refuse_turn(struct elect *e, const struct port_call *c, const struct wire_request *q)
+int elect_refuse(struct elect *e, const struct port_call *c, const struct wire_request *q)
 {
 	struct operation op = { .c = &e->controller,
 				.offset = log_end(e->store.log),
@@ -184,9 +212,8 @@ static bool ours(const struct port_call *c, const struct wire_request *q)
 	return c->listener == WIRE_LOCAL || (owner && strcmp(owner, PROG) == 0);
 }
 
-static void on_call(void *ctx, const struct port_call *c)
+void elect_call(struct elect *e, const struct port_call *c)
 {
-	struct elect *e = ctx;
 	struct wire_request q;
 	int r = -1;
 
@@ -195,6 +222,9 @@ static void on_call(void *ctx, const struct port_call *c)
 			r = fetch_call(e, c, &q);
 		else if (q.key == FETCH_SNAPSHOT)
 			r = fetch_snapshot_call(e, c, &q);
+		else if (!leads(e) && c->listener != WIRE_CONTROLLER
+			 && (controller_has(q.key) || members_have(q.key) || q.key == DESCRIBE_QUORUM))
+			r = forward_call(e, c, &q);
 		else if (q.key == DESCRIBE_QUORUM)
 			r = describe_quorum_call(e, c, &q);
 		else if (others_have(q.key))
@@ -202,10 +232,15 @@ static void on_call(void *ctx, const struct port_call *c)
 		else if (members_have(q.key))
 			r = members_call(e, c, &q);
 		else if (controller_has(q.key))
-			r = leads(e) ? controller_turn(e, c, &q) : refuse_turn(e, c, &q);
+			r = leads(e) ? controller_turn(e, c, &q) : elect_refuse(e, c, &q);
 	}
 	if (r < 0)
 		port_answer(e->loop, c->from, PORT_CLOSE, 0, NULL, 0);
+}
+
+static void on_call(void *ctx, const struct port_call *c)
+{
+	elect_call(ctx, c);
 }
 
 static void on_flush(void *ctx, struct port_from from)
@@ -213,6 +248,7 @@ static void on_flush(void *ctx, struct port_from from)
 	struct elect *e = ctx;
 
 	fetch_forget(e, from);
+	forward_forget(e, from);
 	forget_waiting(e, from);
 }
 
@@ -250,14 +286,13 @@ static void refill(struct elect *e, int64_t now_ms)
 	e->reserve_ms = reserve_fill(RESERVE) == 0 ? INT64_MAX : now_ms + ROOM_MS;
 }
 
-/* What a leader has to do by itself. */
-static int64_t lead_turn(struct elect *e, int64_t now_ms)
+/* What a broker, and a leader, has to do by itself. */
+static int64_t own_turn(struct elect *e, int64_t now_ms)
 {
-	int64_t at;
+	int64_t at = self_turn(e, now_ms);
 
 	if (!leads(e))
-		return INT64_MAX;
-	at = self_turn(e, now_ms);
+		return at;
 	at = sooner(at, clock_turn(e, now_ms));
 	elect_commit(e);
 	return at;
@@ -271,7 +306,7 @@ static void on_turn(void *ctx)
 
 	if (quorum_due(&e->quorum) <= now)
 		elect_quorum(e, &tick, NULL);
-	at = lead_turn(e, now);
+	at = sooner(forward_turn(e, now), own_turn(e, now));
 	at = sooner(at, members_turn(e, now));
 	pull_turn(e, now);
 	fetch_turn(e, now);
@@ -280,9 +315,19 @@ static void on_turn(void *ctx)
 	refill(e, now);
 	at = sooner(at, sooner(fetch_wake(e), sooner(pull_wake(e), quorum_due(&e->quorum))));
 	for (int i = 0; i < e->waiting_n; i++)
-		at = sooner(at, e->waiting[i].deadline_ms);
+		if (e->waiting[i].deadline_ms > now)
+			at = sooner(at, e->waiting[i].deadline_ms);
 	if (port_timer_set(e->loop, &e->wake, at > now ? at : now + 1) < 0)
 		strerr_diefu1sys(111, "set a timer");
+}
+
+/* The connections to other nodes are closed with it: the controller is to hear from us soon. */
+static void on_dial_down(void *ctx)
+{
+	struct elect *e = ctx;
+
+	if (!e->agent.asking)
+		agent_unheard(&e->agent, port_now_ms());
 }
 
 static void on_wake(void *arg)
@@ -337,6 +382,7 @@ static void say_ready(void)
 
 int main(int argc, char const *const *argv)
 {
+	static const struct port_peer_ops dial_ops = { .down = on_dial_down };
 	static const struct port_service service = {
 		.call = on_call, .flush = on_flush, .page_fd = -1, .generation = 1
 	};
@@ -356,6 +402,9 @@ int main(int argc, char const *const *argv)
 	if (!e->loop)
 		strerr_diefu1sys(111, "make the loop");
 	catch_signals(e);
+	e->dial = port_dial(e->loop, "run/dial", PROG, -1, &dial_ops, e);
+	if (!e->dial)
+		strerr_diefu1sys(111, "dial run/dial");
 	controller_init(&e->controller, &e->image, &e->settings);
 	pull_init(e);
 	elect_start(e);

@@ -27,6 +27,7 @@ struct waiting { /* an answer that waits: its records must be committed, and app
 	int key, version;
 	int64_t end;	     /* all records below */
 	int64_t deadline_ms; /* after it the local programs are not waited for */
+	bool known;	     /* it is committed: that this node hears of it is not waited for then either */
 	struct buf answer;
 };
 struct replica { /* a node that fetches the log from this leader */
@@ -49,7 +50,9 @@ struct elect {
 	int64_t voters_offset; /* nor that it lies there */
 	int32_t learned_id;    /* what the leader itself said of its address; -1 nothing */
 	char learned[VOTER_ADDRESS];
-	struct port_peer *dial; /* NULL: nobody was asked yet */
+	struct port_peer *dial;
+	struct forward *forwards; /* requests that wait for the leader of the quorum */
+	size_t forwards_bytes;
 	struct pull pull;
 	int64_t members_ms; /* when the voters are looked at again */
 	bool rejoins;	    /* the place of this node's lost directory is free */
@@ -81,6 +84,14 @@ int64_t setting(const struct elect *e, const char *name); /* a broker config as 
 /* The answer goes when all that the log holds now is committed. Takes answer. */
 void elect_wait(struct elect *e, const struct port_call *c, const struct wire_request *q,
 		struct buf *answer, int64_t deadline_ms);
+void elect_call(struct elect *e, const struct port_call *c);
+/* To a request that only the active controller may answer: NOT_CONTROLLER, on which clients try
+ * again. -1: close. */
+int elect_refuse(struct elect *e, const struct port_call *c, const struct wire_request *q);
+/* Answers when all records below `end`, of which the leader knows that they are committed, are
+ * applied here, or at the deadline. Takes the answer. */
+void elect_answer_at(struct elect *e, struct port_from from, struct buf *answer, int64_t end,
+		     int64_t deadline_ms);
 
 /* start.c: format, load, take part. Ends the program when it cannot. */
 void elect_start(struct elect *e);
@@ -111,6 +122,15 @@ void fetch_forget(struct elect *e, struct port_from from);
 int64_t fetch_wake(const struct elect *e); /* the earliest deadline */
 /* describe.c */
 int describe_quorum_call(struct elect *e, const struct port_call *c, const struct wire_request *q);
+/* forward.c: requests for the active controller, where this node is not it */
+int forward_call(struct elect *e, const struct port_call *c, const struct wire_request *q);
+/* A request of our own. fn is called once, never from here; bytes: the answer, a response frame;
+ * null: none came by the deadline, or this node leads now. */
+typedef void forward_fn(struct elect *e, int key, int version, struct span bytes);
+int forward_ask(struct elect *e, int key, int version, const void *request, int64_t deadline_ms,
+		forward_fn *fn);
+void forward_forget(struct elect *e, struct port_from from);
+int64_t forward_turn(struct elect *e, int64_t now_ms); /* when to come again */
 /* self.c: registers and heartbeats this broker */
 int64_t self_turn(struct elect *e, int64_t now_ms); /* when to come again */
 #endif

@@ -18,13 +18,10 @@ int others_ask(struct elect *e, const char *address, int key, int version,
 	       const struct wire_type *type, const void *request, int64_t wait_ms,
 	       void (*reply)(void *arg, const struct port_reply *r), void *arg)
 {
-	static const struct port_peer_ops none;
 	struct buf b = { 0 };
 	int r = -1;
 
-	if (!e->dial)
-		e->dial = port_dial(e->loop, "run/dial", "elect", -1, &none, e);
-	if (e->dial && wire_request_header(&b, key, version, 0, span_of("elect")) == 0
+	if (wire_request_header(&b, key, version, 0, span_of("elect")) == 0
 	    && wire_encode(type, version, request, &b, NULL) == 0)
 		r = port_ask(e->dial, WIRE_CONTROLLER, span_of(""), span_of(address), b.p, b.n,
 			     port_now_ms() + wait_ms, reply, arg);

@@ -1,34 +1,96 @@
-/* This broker's own registration and heartbeats: what the agent asks for goes to the controller as
- * any broker's request does. */
+/* This broker's own registration and heartbeats: what the agent asks for goes to the active
+ * controller as any broker's request does, wherever that is. */
 #include <string.h>
 
 #include <skalibs/strerr.h>
 
 #include "elect.h"
 
-static void begin(struct elect *e, struct operation *op, int64_t now_ms)
+enum {
+	REGISTRATION = 62, REGISTRATION_VERSION = 4, HEARTBEAT = 63, HEARTBEAT_VERSION = 1,
+	ANSWER_MS = 3000, ANSWER_BYTES = 1 << 20,
+};
+
+/* --- answers --- */
+
+static void registered(struct elect *e, const struct broker_registration_response *out)
 {
-	memset(op, 0, sizeof *op);
-	op->c = &e->controller;
-	op->offset = log_end(e->store.log);
-	op->now_ms = now_ms;
-	op->listener = WIRE_LOCAL;
+	const struct meta_broker *b = meta_broker(&e->image, e->settings.node.id);
+	int64_t now = port_now_ms();
+
+	if (out->error_code) {
+		strerr_warnw2x("this broker is not registered: ", wire_error_name(out->error_code));
+		agent_refused(&e->agent, now);
+	} else {
+		agent_registered(&e->agent, out->broker_epoch,
+				 !b || b->epoch != out->broker_epoch || b->fenced, now);
+	}
 }
 
-/* -1: there is no room for it on the disk; to be tried again. */
-static int finish(struct elect *e, struct operation *op, int64_t now_ms)
+static void beaten(struct elect *e, const struct broker_heartbeat_response *out)
 {
+	bool was = e->agent.fenced;
+
+	if (out->error_code) {
+		agent_refused(&e->agent, port_now_ms());
+		return;
+	}
+	agent_beaten(&e->agent, out->is_fenced, port_now_ms());
+	if (was != out->is_fenced)
+		strerr_warni1x(out->is_fenced ? "fenced: a program of this node is silent"
+					      : "unfenced");
+}
+
+static void on_answer(struct elect *e, int key, int version, struct span bytes)
+{
+	const struct wire_type *t = wire_api(key)->response;
+	struct arena a = { .limit = ANSWER_BYTES };
+	union {
+		struct broker_registration_response registration;
+		struct broker_heartbeat_response heartbeat;
+	} out;
+	int32_t id;
+	int head = bytes.n < 0 ? -1
+			       : wire_response_parse(key, version, bytes.p, (size_t)bytes.n, &id);
+
+	if (head < 0
+	    || wire_decode(t, version, bytes.p + head, (size_t)(bytes.n - head), &a, &out) < 0)
+		agent_unheard(&e->agent, port_now_ms());
+	else if (key == REGISTRATION)
+		registered(e, &out.registration);
+	else
+		beaten(e, &out.heartbeat);
+	arena_free(&a);
+}
+
+/* --- requests --- */
+
+/* The controller is this program. -1: there is no room for it on the disk; to be tried again. */
+static int ask_here(struct elect *e, handler *fn, const void *in, void *out, int64_t now_ms)
+{
+	struct operation op = { .c = &e->controller,
+				.offset = log_end(e->store.log),
+				.now_ms = now_ms,
+				.listener = WIRE_LOCAL };
 	int r;
 
-	if (op->failed)
+	fn(&op, NULL, in, out);
+	if (op.failed)
 		strerr_diefu1sys(111, "register this broker");
-	r = elect_append(e, &op->values, op->values_n);
+	r = elect_append(e, &op.values, op.values_n);
 	if (r < 0) {
 		say_full(e);
 		agent_refused(&e->agent, now_ms);
 	}
-	operation_free(op);
+	operation_free(&op);
 	return r;
+}
+
+static void ask_there(struct elect *e, int key, int version, const void *in, int64_t now_ms)
+{
+	agent_asked(&e->agent);
+	if (forward_ask(e, key, version, in, now_ms + ANSWER_MS, on_answer) < 0)
+		agent_unheard(&e->agent, now_ms);
 }
 
 static void register_self(struct elect *e, int64_t now_ms)
@@ -37,14 +99,10 @@ static void register_self(struct elect *e, int64_t now_ms)
 	struct broker_registration_response out;
 	struct broker_registration_request_listener l[ENDPOINTS_MAX];
 	struct broker_registration_request_feature f[4];
-	struct operation op;
 	const struct settings *s = &e->settings;
 	struct uuid directory = s->node.directory;
-	const struct meta_broker *b;
 
-	begin(e, &op, now_ms);
 	wire_init(&wire_broker_registration_request, &in);
-	wire_init(&wire_broker_registration_response, &out);
 	in.broker_id = s->node.id;
 	in.cluster_id = span_of(s->node.cluster_id);
 	in.incarnation_id = s->incarnation;
@@ -73,43 +131,32 @@ static void register_self(struct elect *e, int64_t now_ms)
 	f[3].max_supported_version = META_ELR_LEVEL_MAX;
 	in.log_dirs = &directory;
 	in.log_dirs_n = 1;
-	register_broker(&op, NULL, &in, &out);
-	if (finish(e, &op, now_ms) < 0)
+	if (!leads(e)) {
+		ask_there(e, REGISTRATION, REGISTRATION_VERSION, &in, now_ms);
 		return;
-	b = meta_broker(&e->image, s->node.id);
-	if (out.error_code || !b) {
-		strerr_warnw2x("this broker is not registered: ", wire_error_name(out.error_code));
-		agent_refused(&e->agent, now_ms);
-	} else {
-		agent_registered(&e->agent, out.broker_epoch, b->fenced, now_ms);
 	}
+	wire_init(&wire_broker_registration_response, &out);
+	if (ask_here(e, register_broker, &in, &out, now_ms) == 0)
+		registered(e, &out);
 }
 
 static void beat(struct elect *e, const struct agent_heartbeat *h, int64_t now_ms)
 {
 	struct broker_heartbeat_request in;
 	struct broker_heartbeat_response out;
-	struct operation op;
-	bool was = e->agent.fenced;
 
-	begin(e, &op, now_ms);
 	wire_init(&wire_broker_heartbeat_request, &in);
-	wire_init(&wire_broker_heartbeat_response, &out);
 	in.broker_id = e->settings.node.id;
 	in.broker_epoch = e->agent.epoch;
 	in.current_metadata_offset = h->offset;
 	in.want_fence = h->want_fence;
-	broker_heartbeat(&op, NULL, &in, &out);
-	if (finish(e, &op, now_ms) < 0)
-		return;
-	if (out.error_code) {
-		agent_refused(&e->agent, now_ms);
+	if (!leads(e)) {
+		ask_there(e, HEARTBEAT, HEARTBEAT_VERSION, &in, now_ms);
 		return;
 	}
-	agent_beaten(&e->agent, out.is_fenced, now_ms);
-	if (was != out.is_fenced)
-		strerr_warni1x(out.is_fenced ? "fenced: a program of this node is silent"
-					     : "unfenced");
+	wire_init(&wire_broker_heartbeat_response, &out);
+	if (ask_here(e, broker_heartbeat, &in, &out, now_ms) == 0)
+		beaten(e, &out);
 }
 
 int64_t self_turn(struct elect *e, int64_t now_ms)
