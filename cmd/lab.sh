@@ -40,18 +40,19 @@ vacant() { # nobody else listens where node $1 will: SO_REUSEPORT would share th
 			die 111 "$listener: another program listens there"
 	done
 }
+declare -A starter=() # of each node, the process that became its supervisor
 launch() {
 	local chain=()
 	[ ! -s "$dir/prefix" ] || read -ra chain <"$dir/prefix"
 	[ ${#chain[@]} != 0 ] || vacant "$1" # a prefix may give it a network of its own
 	NODE=$1 setsid "${chain[@]}" "$dir/$1/svc/start" "$dir/$1" </dev/null \
 		>"$dir/$1/logs/start" 2>&1 &
-	starter=$!
+	starter[$1]=$!
 }
 await() { # until all services of node $1 say that they can serve; not when one of them stays down
 	local service services deadline=$((SECONDS + serve_within))
 	until running "$1" && s6-svok "$dir/$1/run/s6/gate" 2>/dev/null; do
-		kill -0 "$starter" 2>/dev/null || die 111 "node $1: $(tail -n 1 "$dir/$1/logs/start")"
+		kill -0 "${starter[$1]:-$$}" 2>/dev/null || die 111 "node $1: $(tail -n 1 "$dir/$1/logs/start")"
 		sleep 0.005
 	done
 	services=("$dir/$1"/run/s6/*/)
@@ -70,56 +71,106 @@ give_up() {
 	done
 	die 111 "node $1 does not serve; the words of its programs are in $dir/$1/logs"
 }
-ready() {
-	local address
-	await 1
-	read -r address <"$dir/1/env/advertised.listeners"
-	address=${address##*PLAINTEXT://}
-	echo "ready ${address%%,*}"
+ready() { # ready NODE...
+	local address addresses=()
+	for node; do await "$node"; done
+	for node; do
+		read -r address <"$dir/$node/env/advertised.listeners"
+		address=${address##*PLAINTEXT://}
+		addresses+=("${address%%,*}")
+	done
+	(IFS=,; echo "ready ${addresses[*]}")
 }
 
 # --- the commands ---
+list_nodes() { # sets $made: the nodes that there are
+	made=()
+	for node in "$dir"/*/env; do made+=("$(basename "${node%/env}")"); done
+	mapfile -t made < <([ ${#made[@]} = 0 ] || printf '%s\n' "${made[@]}" | sort -n)
+}
+make_nodes() { # who votes must be known before the first of them starts
+	local node at cluster='' id voters='' initial='' common new
+	local factor=$((nodes < 3 ? nodes : 3)) insync=$((nodes < 3 ? 1 : 2))
+	common=(-c "offsets.topic.replication.factor=$factor"
+		-c "transaction.state.log.replication.factor=$factor"
+		-c "transaction.state.log.min.isr=$insync")
+	[ "$nodes" = 1 ] ||
+		common+=(-c "default.replication.factor=$factor" -c "min.insync.replicas=$insync")
+	for ((node = 1; node <= nodes; node++)); do
+		new=("${common[@]}" -p $((port + node - 1)))
+		[ -z "$host" ] || new+=(-a "${host//%d/$node}")
+		[ -z "$cluster" ] || new+=(-k "$cluster")
+		mkbroker "${new[@]}" "${options[@]}" "$dir/$node" || exit
+		cluster=$(sed -n 's/^cluster.id=//p' "$dir/$node/log/meta.properties")
+		id=$(sed -n 's/^directory.id=//p' "$dir/$node/log/meta.properties")
+		at=$(sed 's/.*CONTROLLER:\/\///' "$dir/$node/env/listeners")
+		voters+=,$node@$at initial+=,$node@$at:$id
+	done
+	[ "$nodes" != 1 ] || return 0
+	for ((node = 1; node <= nodes; node++)); do
+		mkbroker -u -c "controller.quorum.voters=${voters#,}" \
+			-c "odradek.initial.controllers=${initial#,}" "$dir/$node" || exit
+	done
+}
+change_nodes() { # those that there are get the settings that are given
+	local new=("${options[@]}")
+	[ "$nodes" = "${#made[@]}" ] || die 100 "-n $nodes: there are ${#made[@]} in $dir already"
+	[ "$nodes" = 1 ] || [ -z "$port$host" ] ||
+		die 100 'several nodes know each other by their addresses: these stay as they are'
+	[ -z "$host" ] || new+=(-a "${host//%d/1}")
+	[ -z "$port" ] || new+=(-p "$port")
+	for node in "${made[@]}"; do
+		if ! running "$node"; then
+			mkbroker -u "${new[@]}" "$dir/$node" || exit
+		elif [ ${#new[@]} != 0 ]; then
+			echo "lab: warning: node $node runs already, as it was set up" >&2
+		fi
+	done
+}
 start() {
-	local options=() setting
-	[ -z "$host" ] || options+=(-a "${host//%d/1}")
-	[ -z "$port" ] || options+=(-p "$port")
+	local options=() made setting
 	for setting in "${settings[@]}"; do options+=(-c "$setting"); done
 	mkdir -p "$dir" || exit 111
-	if running 1; then
-		[ ${#options[@]} = 0 ] || echo 'lab: warning: node 1 runs already, as it was set up' >&2
-		starter=$$
+	list_nodes
+	[ -n "$nodes" ] || nodes=$((${#made[@]} > 0 ? ${#made[@]} : 1))
+	if [ ${#made[@]} = 0 ]; then
+		port=${port:-9092}
+		make_nodes
+		list_nodes
 	else
-		if [ -d "$dir/1/env" ]; then
-			mkbroker -u "${options[@]}" "$dir/1" || exit
-		else
-			mkbroker -c offsets.topic.replication.factor=1 -c transaction.state.log.min.isr=1 \
-				-c transaction.state.log.replication.factor=1 "${options[@]}" "$dir/1" || exit
-		fi
-		printf '%s\n' "$prefix" >"$dir/prefix"
-		launch 1
+		change_nodes
 	fi
-	ready
+	for node in "${made[@]}"; do
+		if ! running "$node"; then
+			printf '%s\n' "$prefix" >"$dir/prefix"
+			launch "$node"
+		fi
+	done
+	ready "${made[@]}"
 }
 up() {
 	local service
-	starter=$$
 	if running "$node"; then
 		for service in "$dir/$node"/run/s6/*/; do s6-svc -u "$service"; done
 	else
 		launch "$node"
 	fi
-	ready
+	ready "$node"
 }
-stop() {
+stop() { # all at once: each has the others to hand over to for as long as possible
+	local stopping=() failed=0
 	for node in "$dir"/*/env; do
 		node=$(basename "${node%/env}")
 		if running "$node"; then
 			signal CONT "$node"
-			"$dir/$node/svc/stop" "$dir/$node" || exit
+			"$dir/$node/svc/stop" "$dir/$node" &
+			stopping+=($!)
 		else
 			"$dir/$node/svc/kill" "$dir/$node" # its supervisor was killed: so are they
 		fi
 	done
+	for node in "${stopping[@]}"; do wait "$node" || failed=$?; done
+	[ "$failed" = 0 ] || exit "$failed"
 }
 pids() {
 	for node in "$dir"/*/env; do
@@ -139,7 +190,7 @@ status() {
 
 command=${1:-}
 [ $# -eq 0 ] || shift
-dir=lab nodes=1 port='' host='' prefix='' settings=()
+dir=lab nodes='' port='' host='' prefix='' settings=()
 case $command in
 start) letters=n:p:d:a:x:c: ;;
 stop | pids | status | kill | up | pause | resume) letters=d: ;;
@@ -163,7 +214,8 @@ kill | pause | resume) [ $# = 1 ] || [ $# = 2 ] || usage ;;
 up) [ $# = 1 ] || usage ;;
 *) [ $# = 0 ] || usage ;;
 esac
-[ "$nodes" = 1 ] || die 100 "-n $nodes: this version runs one node"
+[[ ${nodes:-1} =~ ^[1-9][0-9]?$ ]] || die 100 "-n $nodes: not a number of nodes from 1 to 99"
+[[ ${port:-9092} =~ ^[0-9]+$ ]] || die 100 "not a port: $port"
 [ -z "$node" ] || [ -d "$dir/$node/env" ] || die 1 "no node $node in $dir"
 case $command in
 kill)
