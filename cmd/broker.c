@@ -1,5 +1,6 @@
 /* broker: the brokers of a cluster, and their log directories. */
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +10,14 @@
 #include <skalibs/sgetopt.h>
 #include <skalibs/strerr.h>
 
+#include "cli/sibling.h"
 #include "cli/table.h"
 #include "cli/words.h"
 #include "net/net.h"
 #include "wire/api.h"
 
-#define USAGE "broker [-b brokers] [-HJ] ls | show [id...]"
+#define USAGE \
+	"broker [-b brokers] [-HJ] ls | show [id...] | drain [-x] id | unregister id"
 #define dieusage() strerr_die(100, "broker: usage: " USAGE)
 
 enum {
@@ -22,6 +25,7 @@ enum {
 	DESCRIBE_CONFIGS = 32,
 	DESCRIBE_LOG_DIRS = 35,
 	DESCRIBE_CLUSTER = 60,
+	UNREGISTER_BROKER = 64,
 	BROKER = 4,
 	WAIT_MS = 30000
 };
@@ -224,6 +228,53 @@ static void show(const char *const *ids, int n)
 	}
 }
 
+static void unregister(int32_t id)
+{
+	struct unregister_broker_request q;
+	struct unregister_broker_response r;
+	struct buf b = { 0 };
+	char what[32];
+	wire_init(&wire_unregister_broker_request, &q);
+	q.broker_id = id;
+	snprintf(what, sizeof what, "unregister %d", id);
+	if (net_call(net, NET_ANY, UNREGISTER_BROKER, -1, &q, &mem, &r, net_now() + WAIT_MS) < 0)
+		die_net();
+	if (r.error_code)
+		strerr_die(1, PROG, ": ",
+			   cli_kafka_words(&b, what, r.error_code, r.error_message));
+}
+
+/* `replica` knows how to move partitions: become it, found beside this program or in PATH. */
+static void become_replica(int argc, const char *const *argv)
+{
+	const char *args[12];
+	char path[PATH_MAX];
+	subgetopt g = SUBGETOPT_ZERO;
+	bool execute = false;
+	int n = 0;
+	while (subgetopt_r(argc, argv, "x", &g) == 'x')
+		execute = true;
+	if (argc - g.ind != 1 || !cli_int(argv[g.ind], 0, INT32_MAX, &(int64_t){ 0 }))
+		dieusage();
+	args[n++] = "replica";
+	if (json)
+		args[n++] = "-J";
+	if (header)
+		args[n++] = "-H";
+	if (brokers) {
+		args[n++] = "-b";
+		args[n++] = brokers;
+	}
+	args[n++] = "plan";
+	if (execute)
+		args[n++] = "-x";
+	args[n++] = "-d";
+	args[n++] = argv[g.ind];
+	args[n] = NULL;
+	execvp(cli_sibling("replica", path, sizeof path), (char *const *)args);
+	strerr_diefusys(111, "run replica");
+}
+
 int main(int argc, const char *const *argv)
 {
 	subgetopt g = SUBGETOPT_ZERO;
@@ -237,14 +288,22 @@ int main(int argc, const char *const *argv)
 	}
 	argv += g.ind;
 	argc -= g.ind;
+	if (argc > 0 && !strcmp(argv[0], "drain"))
+		become_replica(argc, argv);
 	for (int i = 1; i < argc; i++)
 		if (!cli_int(argv[i], 0, INT32_MAX, &(int64_t){ 0 }))
 			dieusage();
-	if (argc < 1 || (strcmp(argv[0], "show") && (argc > 1 || strcmp(argv[0], "ls"))))
+	if (argc < 1
+	    || (strcmp(argv[0], "show") && (argc > 1 || strcmp(argv[0], "ls"))
+		&& (argc != 2 || strcmp(argv[0], "unregister"))))
 		dieusage();
 	net = net_new(cli_brokers(brokers), "odradek-broker");
 	if (!net)
 		strerr_die(100, PROG, ": usage: not a list of HOST:PORT: ", cli_brokers(brokers));
+	if (!strcmp(argv[0], "unregister")) {
+		unregister(atoi(argv[1]));
+		return status;
+	}
 	if (!strcmp(argv[0], "ls"))
 		ls();
 	else

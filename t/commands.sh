@@ -34,7 +34,7 @@ topic_suite() {
 
 	seq 10 | logput -p 1 alpha
 	is 'show' "$(topic show alpha | cut -f 1-3,5-)" \
-		$'alpha\t0\t1\t1\t1\t-\t0\t0\nalpha\t1\t1\t1\t1\t-\t0\t10\nalpha\t2\t1\t1\t1\t-\t0\t0'
+		$'alpha\t0\t1\t1\t1\t-\t0\t0\t-\nalpha\t1\t1\t1\t1\t-\t0\t10\t-\nalpha\t2\t1\t1\t1\t-\t0\t0\t-'
 	is 'show -J' "$(topic show -J alpha |
 		jq -c 'select(.partition==1)|[.replicas,.isr,.offline,.end]')" \
 		'[[1],[1],[],10]'

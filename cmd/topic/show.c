@@ -4,6 +4,8 @@
 
 #include "topic.h"
 
+enum { DESCRIBE_CONFIGS = 32, TOPIC_RESOURCE = 2 };
+
 typedef struct metadata_response_metadata_response_topic topic;
 typedef struct metadata_response_metadata_response_partition partition;
 
@@ -56,8 +58,48 @@ void topic_ls(void)
 	finish(&t);
 }
 
-static void show_row(struct table *t, const topic *p, const partition *q, int64_t start,
-		     int64_t end)
+/* min.insync.replicas of the topics, in their order; -1 where nobody says. */
+static int32_t *min_in_sync(const struct metadata_response *m)
+{
+	static struct span key = {"min.insync.replicas", 19};
+	int32_t *min = room((size_t)m->topics_n * sizeof *min);
+	struct describe_configs_request q;
+	struct describe_configs_response r;
+	wire_init(&wire_describe_configs_request, &q);
+	q.resources = room((size_t)m->topics_n * sizeof *q.resources);
+	q.resources_n = m->topics_n;
+	for (int32_t i = 0; i < m->topics_n; i++) {
+		wire_init(&wire_describe_configs_request_describe_configs_resource, &q.resources[i]);
+		q.resources[i].resource_type = TOPIC_RESOURCE;
+		q.resources[i].resource_name = m->topics[i].name;
+		q.resources[i].configuration_keys = &key;
+		q.resources[i].configuration_keys_n = 1;
+		min[i] = -1;
+	}
+	if (m->topics_n > 0)
+		call(DESCRIBE_CONFIGS, &q, &r);
+	/* The answers are in the order of the questions. */
+	for (int32_t i = 0; m->topics_n > 0 && i < r.results_n && i < m->topics_n; i++)
+		if (r.results[i].configs_n == 1 && r.results[i].configs[0].value.n > 0 &&
+		    span_same(r.results[i].resource_name, m->topics[i].name))
+			min[i] = atoi(span_z(r.results[i].configs[0].value, (char[16]){0}, 16));
+	return min;
+}
+
+/* What is wrong with a partition; NULL nothing. */
+static const char *state(const partition *q, int32_t min)
+{
+	if (q->leader_id < 0)
+		return "offline";
+	if (q->isr_nodes_n < min)
+		return "below-min";
+	if (q->isr_nodes_n >= q->replica_nodes_n)
+		return NULL;
+	return q->isr_nodes_n == min ? "at-min" : "under";
+}
+
+static void show_row(struct table *t, const topic *p, const partition *q, int32_t min,
+		     int64_t start, int64_t end)
 {
 	table_text(t, p->name);
 	table_int(t, q->partition_index);
@@ -68,16 +110,17 @@ static void show_row(struct table *t, const topic *p, const partition *q, int64_
 	table_ids(t, q->offline_replicas, q->offline_replicas_n);
 	table_intnull(t, start);
 	table_intnull(t, end);
+	table_z(t, state(q, min));
 }
 
-static void show_topic(struct table *t, const topic *p)
+static void show_topic(struct table *t, const topic *p, int32_t min)
 {
 	int n = 0;
 	struct place *start = room((size_t)p->partitions_n * sizeof *start);
 	struct place *end = room((size_t)p->partitions_n * sizeof *end);
 	for (int32_t i = 0; i < p->partitions_n; i++) {
 		const partition *q = &p->partitions[i];
-		if (!opt.under_replicated || q->isr_nodes_n < q->replica_nodes_n)
+		if (!opt.under_replicated || state(q, min))
 			start[n++] = (struct place){q->partition_index, q->leader_id,
 						    q->leader_epoch, -1, 0};
 	}
@@ -88,9 +131,9 @@ static void show_topic(struct table *t, const topic *p)
 	offsets(p->name, end, n, -1);
 	for (int32_t i = 0, k = 0; i < p->partitions_n; i++) {
 		const partition *q = &p->partitions[i];
-		if (opt.under_replicated && q->isr_nodes_n >= q->replica_nodes_n)
+		if (opt.under_replicated && !state(q, min))
 			continue;
-		show_row(t, p, q, start[k].offset, end[k].offset);
+		show_row(t, p, q, min, start[k].offset, end[k].offset);
 		int error = start[k].error ? start[k].error : end[k].error;
 		if (error)
 			complain("show", p->name, error, SPAN_NULL);
@@ -101,16 +144,18 @@ static void show_topic(struct table *t, const topic *p)
 void topic_show(const char *const *names, int n)
 {
 	static const char *const columns[] = {"topic", "partition", "leader", "epoch", "replicas",
-					      "isr",   "offline",   "start",  "end",   NULL};
+					      "isr",   "offline",   "start",  "end",   "state",
+					      NULL};
 	struct metadata_response *r = metadata(names, n);
 	struct table t;
 	sort(r);
+	int32_t *min = min_in_sync(r);
 	begin(&t, columns);
 	for (int32_t i = 0; i < r->topics_n; i++) {
 		if (r->topics[i].error_code)
 			complain("show", r->topics[i].name, r->topics[i].error_code, SPAN_NULL);
 		else
-			show_topic(&t, &r->topics[i]);
+			show_topic(&t, &r->topics[i], min[i]);
 	}
 	finish(&t);
 }
