@@ -4,7 +4,7 @@
 import glob
 import os
 import shutil
-import struct
+import signal
 import sys
 import threading
 import time
@@ -437,6 +437,42 @@ def crash():
     node.start()
 
 
+def stopped():
+    """A leader that was stopped, or whose elect was, for longer than a session accepts nothing."""
+    w = Node(tmp + '/stopped', **{'broker.session.timeout.ms': '3000'})
+    w.start()
+    o, p = next(ids), next(ids)
+    w.topic('o', o, replicas=(1, 2))
+    w.topic('p', p)
+
+    def codes():
+        return [w.produce(x, batch([b'x']), acks=1)['ErrorCode'] for x in ('o', 'p')]
+    t.same(codes(), [0, 0], 'acks=1')
+    w.elect.asleep.set()
+    t.ok(until(lambda: codes() == [6, 0]), 'refused where another may lead, without news')
+    w.elect.asleep.clear()
+    t.ok(until(lambda: codes() == [0, 0]), 'again with the next news')
+    end = w.slots()['o-0']['log_end']
+    f = Port(w.dir + '/run/logappend')
+    os.kill(w.program.pid, signal.SIGSTOP)
+    tags = [w.port.send('Produce', 9, **produce_request('o', batch([b'x']), acks=a)) for a in
+            (1, -1)]
+    late = f.send('Fetch', 15, ReplicaState=dict(ReplicaId=2, ReplicaEpoch=5), MinBytes=1,
+                  Topics=[dict(TopicId=o, Partitions=[dict(
+                      Partition=0, CurrentLeaderEpoch=0, FetchOffset=end + 2,
+                      PartitionMaxBytes=1 << 20)])])
+    w.elect.add(('PartitionChangeRecord', 1, {'PartitionId': 0, 'TopicId': o, 'Leader': 2}))
+    time.sleep(3.1)
+    os.kill(w.program.pid, signal.SIGCONT)
+    t.same([part(w.port.receive(x))['ErrorCode'] for x in tags], [6, 6], 'woken, it knows better')
+    t.ok(f.receive(late)['Responses'][0]['Partitions'][0]['ErrorCode'] in (1, 74),
+         'and answers the replica that asked')
+    w.settle()
+    s = w.slots()['o-0']
+    t.same((s['role'], s['log_end'] - end), (2, 0), 'it follows, and has put nothing into its log')
+    w.stop()
+
+
 def many():
     """What a session of many partitions costs is what has changed."""
     k, n = next(ids), int(os.environ.get('COUNT', '1000'))
@@ -457,7 +493,7 @@ def many():
     t.ok(True, 'only the partition that has news is in each answer')
 
 
-for test in (waiting, checks, grows, shrinks, roles, early, throttled, deletes, again, crash, many):
+for test in (waiting, checks, grows, shrinks, roles, early, throttled, deletes, again, crash, stopped, many):
     test()
 node.stop()
 t.done()

@@ -219,6 +219,7 @@ class Elect:
         self.log, self.end, self.block = [], 0, 0
         self.more = threading.Condition()
         self.allocating = True
+        self.asleep = threading.Event()      # set: polls are not answered
         self.alter = lambda request: None    # answers AlterPartition; None: closes instead
         self.applied = {}
         if os.path.exists(path):
@@ -289,6 +290,9 @@ class Elect:
             self.applied[name] = offset
             self.more.notify_all()
             self.more.wait_for(lambda: self.end > offset, request['MaxWaitMs'] / 1000)
+        while self.asleep.is_set():
+            time.sleep(0.01)
+        with self.more:
             data = b''.join(b for base, b in self.log if base >= offset)
             return {'Responses': [{'TopicId': topic['TopicId'], 'Partitions': [{
                 'HighWatermark': self.end, 'LastStableOffset': self.end, 'LogStartOffset': 0,

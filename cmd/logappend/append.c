@@ -275,12 +275,20 @@ void produce_write(void)
 	gathered_n = 0;
 }
 
+/* Who was stopped for longer than a session has most likely been replaced, and would not know it
+ * before it has read on. Where there is no other replica nobody can have taken over. */
+static bool may_be_replaced(const struct partition *p)
+{
+	return p->step.members_n
+	       && port_now_ms() - meta_follow_heard(node.follow) > node.session_ms;
+}
+
 static bool may_append(struct part *a)
 {
 	struct partition *p = a->p;
 	if (!p->log)
 		part_fail(a, WIRE_KAFKA_STORAGE_ERROR, NULL);
-	else if (p->step.role != PAGE_LEADER)
+	else if (p->step.role != PAGE_LEADER || may_be_replaced(p))
 		part_fail(a, WIRE_NOT_LEADER_OR_FOLLOWER, NULL);
 	else if (a->epoch >= 0 && a->epoch != p->step.epoch)
 		part_fail(a, WIRE_FENCED_LEADER_EPOCH, NULL);

@@ -71,6 +71,7 @@ struct node {
 	struct port_loop *loop;
 	struct meta_follow *follow;
 	struct meta_image *image;
+	int64_t session_ms;             /* broker.session.timeout.ms */
 	struct page page;
 	int dirfd;                      /* log/ */
 	bool flush_os;                  /* odradek.flush=os */

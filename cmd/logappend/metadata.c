@@ -150,6 +150,7 @@ static void settle_all(struct meta_image *image)
 
 static void configure_node(void)
 {
+	node.session_ms = number(NULL, "broker.session.timeout.ms");
 	throttle_rate(number(NULL, "leader.replication.throttled.rate"));
 }
 

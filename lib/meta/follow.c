@@ -38,6 +38,7 @@ struct meta_follow {
 	struct buf bytes;	      /* of it, so far */
 	struct port_timer retry;
 	int32_t correlation;
+	int64_t asked_ms, heard_ms; /* of the last poll; of the last one that was answered */
 };
 
 static void poll_log(void *arg);
@@ -129,6 +130,7 @@ static void snapshot_part(struct meta_follow *f,
 	}
 	if (f->ops->reset)
 		f->ops->reset(f->ctx, &f->image);
+	f->heard_ms = f->asked_ms;
 	caught_up(f);
 	poll_log(f);
 }
@@ -210,6 +212,7 @@ static void apply_answer(struct meta_follow *f, const struct fetch_response_part
 			f->epoch = f->load.epoch;
 		}
 	}
+	f->heard_ms = f->asked_ms;
 	caught_up(f);
 	poll_log(f);
 }
@@ -258,6 +261,7 @@ static void poll_log(void *arg)
 	p.fetch_offset = f->next;
 	p.last_fetched_epoch = f->epoch;
 	p.partition_max_bytes = CHUNK;
+	f->asked_ms = port_now_ms();
 	ask(f, FETCH, FETCH_VERSION, &wire_fetch_request, &q, on_fetch);
 }
 
@@ -319,4 +323,9 @@ struct port_peer *meta_follow_peer(struct meta_follow *f)
 int64_t meta_follow_applied(const struct meta_follow *f)
 {
 	return f->next;
+}
+
+int64_t meta_follow_heard(const struct meta_follow *f)
+{
+	return f->heard_ms;
 }

@@ -33,4 +33,7 @@ struct port_peer *meta_follow_peer(
 	struct meta_follow *f); /* the same connection may carry other calls to elect */
 int64_t meta_follow_applied(
 	const struct meta_follow *f); /* the next offset that is not applied yet */
+/* What is applied is no older than this: the time (port_now_ms) at which the last poll that has
+ * been answered was sent. */
+int64_t meta_follow_heard(const struct meta_follow *f);
 #endif
