@@ -117,17 +117,45 @@ static int64_t oldest_snapshot(const struct node *n)
 	return oldest;
 }
 
-/* Until no node has the log that was there at this moment. */
+static int answers;
+
+static void on_put(void *arg, const struct port_reply *r)
+{
+	answers++;
+}
+
+static bool few_open(void *sent)
+{
+	return *(int *)sent - answers < 16;
+}
+
+/* Many at a time, so that there is always something that is not committed yet, until no voter has
+ * the log that was there at this moment. */
 static bool write_much(void)
 {
 	int64_t last = port_now_ms() + 30000, end = value;
+	struct node *n = leader();
 	bool gone = false;
+	int sent = 0;
 
-	while (!gone && port_now_ms() < last && write_some(10)) {
+	answers = 0;
+	while (!gone && port_now_ms() < last) {
+		struct buf b = { 0 };
+
+		put_request(&b, ++value);
+		sent++;
+		must(port_ask(n->peer, WIRE_CONTROLLER, span_of(""), span_of(""), b.p, b.n,
+			      port_now_ms() + 10000, on_put, NULL)
+			     == 0,
+		     "port_ask");
+		buf_free(&b);
+		until(few_open, &sent, 5000);
 		gone = true;
-		for (int i = 0; i < 3; i++)
+		for (int i = 0; i < 3 && sent % 50 == 0; i++)
 			gone = gone && oldest_snapshot(&nodes[i]) > end - 1000 + 100;
+		gone = gone && sent % 50 == 0;
 	}
+	printf("# %d changes\n", sent);
 	return gone;
 }
 

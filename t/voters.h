@@ -312,22 +312,19 @@ static bool replied(void *arg)
 }
 
 /* 0 and *response (valid until the next call); 1 closed; -1 failed. */
-TAP_FN int call(struct node *n, int key, int version, const void *request, void *response, int ms)
+TAP_FN int call_bytes(struct node *n, int key, int version, const struct buf *request,
+		      void *response, int ms)
 {
 	static struct buf kept;
 	const struct wire_api *api = wire_api(key);
 	struct reply r = { 0 };
-	struct buf b = { 0 };
 	int32_t id;
 	int head;
 
-	must(wire_request_header(&b, key, version, 77, span_of("test")) == 0, "header");
-	must(wire_encode(api->request, version, request, &b, NULL) == 0, "encode");
-	must(port_ask(n->peer, WIRE_CONTROLLER, span_of(""), span_of(""), b.p, b.n,
+	must(port_ask(n->peer, WIRE_CONTROLLER, span_of(""), span_of(""), request->p, request->n,
 		      port_now_ms() + ms, on_reply, &r)
 		     == 0,
 	     "port_ask");
-	buf_free(&b);
 	must(until(replied, &r, ms + 5000), "no reply");
 	buf_free(&kept);
 	kept = r.bytes;
@@ -343,6 +340,19 @@ TAP_FN int call(struct node *n, int key, int version, const void *request, void 
 		     == (int64_t)(kept.n - (size_t)head),
 	     "decode");
 	return 0;
+}
+
+TAP_FN int call(struct node *n, int key, int version, const void *request, void *response, int ms)
+{
+	struct buf b = { 0 };
+	int r;
+
+	must(wire_request_header(&b, key, version, 77, span_of("test")) == 0
+		     && wire_encode(wire_api(key)->request, version, request, &b, NULL) == 0,
+	     "encode");
+	r = call_bytes(n, key, version, &b, response, ms);
+	buf_free(&b);
+	return r;
 }
 
 /* DescribeQuorum: 0 when this node leads. */
@@ -394,13 +404,12 @@ TAP_FN struct node *leader_within(int ms)
 	return n;
 }
 
-/* Writes the register at n: 0 acknowledged, an error code, -1 failed. */
-TAP_FN int put_at(struct node *n, int64_t value, int ms)
+/* The request that sets the register, whole. */
+TAP_FN void put_request(struct buf *b, int64_t value)
 {
 	struct incremental_alter_configs_request q;
 	struct incremental_alter_configs_request_alter_configs_resource t;
 	struct incremental_alter_configs_request_alterable_config c;
-	struct incremental_alter_configs_response r;
 	char text[32];
 
 	snprintf(text, sizeof text, "%lld", (long long)value);
@@ -415,9 +424,23 @@ TAP_FN int put_at(struct node *n, int64_t value, int ms)
 	t.configs_n = 1;
 	c.name = span_of(REGISTER);
 	c.value = span_of(text);
-	if (call(n, 44, 1, &q, &r, ms) != 0 || r.responses_n != 1)
-		return -1;
-	return r.responses[0].error_code;
+	must(wire_request_header(b, 44, 1, 77, span_of("test")) == 0
+		     && wire_encode(&wire_incremental_alter_configs_request, 1, &q, b, NULL) == 0,
+	     "encode");
+}
+
+/* Writes the register at n: 0 acknowledged, an error code, -1 failed. */
+TAP_FN int put_at(struct node *n, int64_t value, int ms)
+{
+	struct incremental_alter_configs_response r;
+	struct buf b = { 0 };
+	int e;
+
+	put_request(&b, value);
+	e = call_bytes(n, 44, 1, &b, &r, ms) != 0 || r.responses_n != 1 ? -1
+									: r.responses[0].error_code;
+	buf_free(&b);
+	return e;
 }
 
 static struct node *last_leader;
@@ -436,10 +459,6 @@ TAP_FN bool put(int64_t value, int ms)
 	} while (port_now_ms() < last);
 	return false;
 }
-
-struct everywhere {
-	int64_t value;
-};
 
 static bool is_everywhere(void *arg)
 {

@@ -127,22 +127,51 @@ void elect_commit(struct elect *e)
 	elect_quorum(e, &ev, NULL);
 }
 
+/* The image is of all that was appended. While some of that is not committed yet, which may be so
+ * for as long as there is much to write, what is committed is read once more from the disk. */
+static int write_snapshot(struct elect *e, int64_t end, bool busy)
+{
+	struct elect *from = e;
+	struct snapshot_id id = { end, e->load.epoch };
+	int r;
+
+	if (busy) {
+		from = malloc(sizeof *from);
+		if (!from)
+			strerr_diefu1sys(111, "make a snapshot");
+		elect_load_copy(e, end, from);
+		id.epoch = from->load.epoch;
+	}
+	r = from->load.in_transaction
+		    ? 0
+		    : store_snapshot_write(&e->store, id, &from->image, from->load.timestamp,
+					   wall_ms(), &from->voters);
+	if (r == 0 && !from->load.in_transaction)
+		e->snapshot_end = end;
+	if (busy) {
+		meta_load_free(&from->load);
+		meta_image_free(&from->image);
+		buf_free(&from->voters);
+		free(from);
+	}
+	return r;
+}
+
 void elect_snapshot(struct elect *e, int64_t now_ms)
 {
-	int64_t end = e->quorum.high_watermark,
+	int64_t end = e->quorum.high_watermark, was = e->snapshot_end,
 		every_ms = setting(e, "metadata.log.max.snapshot.interval.ms");
-	struct snapshot_id id = { end, e->load.epoch };
+	bool busy = e->load.in_transaction || end != log_end(e->store.log);
+	int patience = busy ? 2 : 1;
 
-	if (end <= e->snapshot_end || e->load.in_transaction || end != log_end(e->store.log))
+	if (end <= was || now_ms < e->snapshot_retry_ms)
 		return;
-	if (e->snapshot_bytes < setting(e, "metadata.log.max.record.bytes.between.snapshots")
-	    && (every_ms == 0 || now_ms - e->snapshot_ms < every_ms))
-		return;
-	if (now_ms < e->snapshot_retry_ms)
+	if (e->snapshot_bytes / patience
+		    < setting(e, "metadata.log.max.record.bytes.between.snapshots")
+	    && (every_ms == 0 || (now_ms - e->snapshot_ms) / patience < every_ms))
 		return;
 	e->snapshot_retry_ms = now_ms + ROOM_MS;
-	if (store_snapshot_write(&e->store, id, &e->image, e->load.timestamp, wall_ms(), &e->voters)
-		    < 0
+	if (write_snapshot(e, end, busy) < 0
 	    || store_trim(&e->store, setting(e, "metadata.max.retention.bytes"),
 			  setting(e, "metadata.max.retention.ms"), wall_ms())
 		       < 0) {
@@ -151,7 +180,8 @@ void elect_snapshot(struct elect *e, int64_t now_ms)
 		say_full(e);
 		return;
 	}
-	e->snapshot_end = end;
+	if (e->snapshot_end == was)
+		return;
 	e->snapshot_ms = now_ms;
 	e->snapshot_bytes = 0;
 }

@@ -96,6 +96,9 @@ void elect_answer_at(struct elect *e, struct port_from from, struct buf *answer,
 /* start.c: format, load, take part. Ends the program when it cannot. */
 void elect_start(struct elect *e);
 void elect_reload(struct elect *e); /* the image and the voters anew, of what is on disk */
+/* Image, load and voters of copy: what the log says below `end`, which is committed. The caller
+ * frees these. */
+void elect_load_copy(const struct elect *e, int64_t end, struct elect *copy);
 bool elect_snapshot_good(struct snapshot_id id, const struct buf *b); /* whole, and readable */
 void elect_check_level(const struct elect *e);
 /* role.c */

@@ -128,10 +128,10 @@ static void load_snapshot(struct elect *e)
 		strerr_dief(111, "the log of log/__cluster_metadata-0 begins behind its snapshot");
 }
 
-static void load_log(struct elect *e)
+static void load_log(struct elect *e, int64_t end)
 {
 	struct buf b = { 0 };
-	int64_t from = e->load.end, end = log_end(e->store.log);
+	int64_t from = e->load.end;
 
 	if (from < log_start(e->store.log))
 		from = log_start(e->store.log);
@@ -182,7 +182,7 @@ bool elect_snapshot_good(struct snapshot_id id, const struct buf *b)
 	return n == (int64_t)b->n && probe.footer && probe.load.epoch == id.epoch;
 }
 
-static void load(struct elect *e)
+static void load(struct elect *e, int64_t end)
 {
 	struct buf bootstrap = { 0 };
 	struct meta_load_at at = { -1, 0 };
@@ -196,15 +196,23 @@ static void load(struct elect *e)
 	buf_free(&bootstrap);
 	e->load.end = e->snapshot_end;
 	e->load.record = on_record;
-	load_log(e);
+	load_log(e, end);
 	elect_check_level(e);
+}
+
+void elect_load_copy(const struct elect *e, int64_t end, struct elect *copy)
+{
+	memset(copy, 0, sizeof *copy);
+	copy->settings = e->settings;
+	copy->store = e->store;
+	load(copy, end);
 }
 
 void elect_reload(struct elect *e)
 {
 	meta_load_free(&e->load);
 	meta_image_free(&e->image);
-	load(e);
+	load(e, log_end(e->store.log));
 	e->voters_new = e->voters.n > 0;
 }
 
@@ -221,7 +229,7 @@ void elect_start(struct elect *e)
 		make_room(e);
 	if (store_is_empty(&e->store))
 		format(e);
-	load(e);
+	load(e, log_end(e->store.log));
 	if (e->load.skipped > 0)
 		strerr_warnw1x(
 			"the metadata log holds records of types that this program does not know");
