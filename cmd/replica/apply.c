@@ -1,5 +1,5 @@
-/* replica apply: a plan is asked for and waited for. What is already so is left alone, what is under
- * way is waited for: who was interrupted goes on with the same plan. */
+/* replica apply: a plan is asked for and waited for. What is already so is left alone, what is
+ * under way is waited for: who was interrupted goes on with the same plan. */
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -29,7 +29,8 @@ class Broker:
     def register(self, cluster):
         """Again while the session of an earlier player lasts."""
         got = self.controller.call(
-            'BrokerRegistration', 2, BrokerId=self.id, ClusterId=cluster, IncarnationId=os.urandom(16),
+            'BrokerRegistration', 2, BrokerId=self.id, ClusterId=cluster,
+            IncarnationId=os.urandom(16),
             Listeners=[dict(Name='PLAINTEXT', Host='127.0.0.1', Port=PORT + self.id - 1,
                             SecurityProtocol=0)],
             Features=[dict(Name=name, MinSupportedVersion=0, MaxSupportedVersion=most) for
