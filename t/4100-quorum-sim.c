@@ -230,7 +230,9 @@ static void reply(int i, const struct letter *asked, const struct quorum_todo *t
 				l.base--;
 			l.cut_epoch = epoch_at(n, l.base);
 		} else {
-			while (l.n < 64 && at < n->end)
+			int most = chance(500) ? 1 : 64;
+
+			while (l.n < most && at < n->end)
 				l.entries[l.n++] = n->log[at++];
 		}
 	}

@@ -3,8 +3,10 @@
  *
  *     SEED=n the first seed; COUNT=n seeds; TRACE=1 what happens
  */
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "sim/sim.h"
 #include "tap.h"
@@ -109,6 +111,17 @@ static void end(void)
 	world_end();
 }
 
+/* An assertion of the code: which world was it? */
+static void aborted(int signal)
+{
+	char line[64];
+	int n = snprintf(line, sizeof line, "# SEED=%llu COUNT=1: an assertion\n",
+			 (unsigned long long)world.seed);
+
+	if (write(1, line, (size_t)n) == n)
+		_exit(1);
+}
+
 int main(void)
 {
 	const char *s = getenv("SEED"), *c = getenv("COUNT");
@@ -118,13 +131,14 @@ int main(void)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	world.tracing = getenv("TRACE") != NULL;
-	for (long i = 0; i < count; i++) {
+	signal(SIGABRT, aborted);
+	for (long i = 0; i < count && bad < 5; i++) {
 		begin(seed + (uint64_t)i);
 		world_run(world.now + TURBULENT_MS);
 		if (!*world.wrong)
 			heal();
 		truth_final();
-		if (*world.wrong && bad++ < 5)
+		if (*world.wrong && ++bad)
 			printf("# SEED=%llu COUNT=1: after %lld ms: %s\n",
 			       (unsigned long long)world.seed, (long long)world.now, world.wrong);
 		events += world.events;

@@ -1,6 +1,7 @@
 /* BrokerRegistration, UnregisterBroker (ClusterControlManager). */
 #include <string.h>
 
+#include "base/planted.h"
 #include "meta/record.h"
 #include "partition_change.h"
 #include "wire/codes.h"
@@ -215,7 +216,9 @@ static void clean_up(struct operation *op, const struct broker_registration_requ
 {
 	bool in_order = can_tell && b && b->epoch == in->previous_broker_epoch;
 
-	if (elr_enabled(op) && !in_order)
+	if (PLANTED(UNCLEAN_STAYS_IN_ISR))
+		return;
+	if (elr_enabled(op) && !in_order && !PLANTED(UNCLEAN_STAYS_ELIGIBLE))
 		leaders_without_lost(op, in->broker_id);
 	else
 		leaders_without(op, in->broker_id);

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/planted.h"
 #include "wire/codes.h"
 
 static int64_t check_after(const struct quorum *q)
@@ -149,10 +150,12 @@ static void advance(struct quorum *q, int64_t now_ms, struct quorum_todo *todo)
 
 		for (int j = 0; j < q->voters_n; j++)
 			n += q->voters[j].end >= end;
-		if (quorum_majority(q, n) && end > best)
+		if (quorum_majority(q, n + PLANTED(COMMIT_OF_A_HALF)) && end > best)
 			best = end;
 	}
-	if (best <= q->epoch_start || best <= q->high_watermark)
+	if (best <= q->epoch_start && !PLANTED(COMMIT_OF_OLDER_EPOCH))
+		return;
+	if (best <= q->high_watermark)
 		return;
 	q->high_watermark = best;
 	todo->committed = true;

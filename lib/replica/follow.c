@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/planted.h"
 #include "log/batch.h"
 
 static int64_t least(int64_t a, int64_t b)
@@ -11,7 +12,8 @@ static int64_t least(int64_t a, int64_t b)
 
 static bool is_stale(const struct replica *r, const struct follow_answer *a)
 {
-	return r->role != PAGE_FOLLOWER || a->asked_epoch != r->epoch
+	bool epoch = a->asked_epoch == r->epoch || PLANTED(ANSWER_OF_OLDER_EPOCH);
+	return r->role != PAGE_FOLLOWER || !epoch
 	       || a->asked_offset != r->log_end;
 }
 
@@ -34,6 +36,8 @@ int64_t follow_cut_to(const struct replica *r, const struct follow_answer *a, in
                       int64_t own_end)
 {
 	int64_t to = a->diverging_end;
+	if (PLANTED(CUT_BY_HIGH_WATERMARK)) return r->high_watermark;
+	if (PLANTED(CUT_WHERE_THE_LEADER_ENDS)) return least(to, r->log_end);
 	/* An epoch that the leader has and the follower not: what the follower has of the one before
 	 * may be wrong too, which the next request will show. */
 	if (own_epoch >= 0 && own_epoch != a->diverging_epoch)
@@ -65,7 +69,7 @@ size_t follow_fit(const struct replica *r, const void *batches, size_t n)
 	struct batch b;
 	size_t at = 0;
 	while (n - at >= BATCH_HEADER && batch_parse(&b, p + at, n - at) == 0
-	       && (size_t)batch_bytes(&b) <= n - at && b.epoch <= r->epoch)
+	       && (size_t)batch_bytes(&b) <= n - at && (b.epoch <= r->epoch || PLANTED(BATCH_OF_LATER_EPOCH)))
 		at += (size_t)batch_bytes(&b);
 	return at;
 }

@@ -2,6 +2,7 @@
 
 #include <assert.h>
 
+#include "base/planted.h"
 #include "replica/inside.h"
 #include "wire/codes.h"
 
@@ -60,7 +61,8 @@ static void propose(struct replica *r)
 void replica_maybe_join(struct replica *r, struct replica_member *m)
 {
 	if (r->asking != REPLICA_STANDS || m->in_isr || !replica_eligible(r, m)) return;
-	if (m->flushed < r->high_watermark || m->flushed < r->epoch_start) return;
+	if (m->flushed < r->high_watermark && !PLANTED(JOINS_FROM_BEHIND)) return;
+	if (m->flushed < r->epoch_start && !PLANTED(JOINS_BEFORE_THE_EPOCH)) return;
 	m->joining = true;
 	propose(r);
 }

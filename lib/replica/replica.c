@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/planted.h"
 #include "replica/inside.h"
 #include "replica/waits.h"
 #include "wire/codes.h"
@@ -49,6 +50,7 @@ static void move(struct replica *r, int64_t *what, int64_t to)
  * that follows the end of a busy log. */
 static bool counts(const struct replica *r, const struct replica_member *m)
 {
+	if (PLANTED(MAXIMAL_ISR_IGNORED)) return m->in_isr;
 	return m->in_isr || m->joining || (replica_caught_up(r, m) && replica_eligible(r, m));
 }
 
@@ -59,7 +61,7 @@ static int64_t committed(const struct replica *r)
 	int64_t end = r->flushed;
 	for (int i = 0; i < r->members_n; i++)
 		if (r->members[i].flushed < end && counts(r, &r->members[i]))
-			end = r->members[i].flushed;
+			end = r->members[i].flushed + PLANTED(HIGH_WATERMARK_TOO_FAR);
 	return end;
 }
 
@@ -179,7 +181,7 @@ int replica_lead(struct replica *r, const struct replica_assignment *a, int64_t 
 		r->epoch = a->epoch;
 		r->epoch_start = epoch_start;
 		r->role = PAGE_LEADER;
-		if (a->resumed) replica_isr_resume(r);
+		if (a->resumed && !PLANTED(RESUMES_WITHOUT_ASKING)) replica_isr_resume(r);
 		r->changed = true;
 	}
 	replica_settle(r);
@@ -213,6 +215,7 @@ void replica_appended(struct replica *r, int64_t log_end)
 {
 	assert(log_end >= r->log_end);
 	move(r, &r->log_end, log_end);
+	if (PLANTED(FLUSHED_WHEN_WRITTEN)) r->flushed = log_end;
 	replica_settle(r);
 }
 

@@ -47,7 +47,10 @@ static void sync_soon(struct part *p)
 	if (p->promised >= 0 || p->synced == p->end)
 		return;
 	p->promised = p->end;
-	at(&p->sync, world.now + between(0, now_and_then(20) ? 400 : 15), on_synced);
+	if (world.flush_os) /* the kernel writes when it likes */
+		at(&p->sync, world.now + between(0, 30000), on_synced);
+	else
+		at(&p->sync, world.now + between(0, now_and_then(20) ? 400 : 15), on_synced);
 }
 
 static void on_synced(struct event *e)

@@ -156,6 +156,13 @@ static void check_state(int part, const struct state *was, const struct state *i
 		wrong("partition %d: another leader in epoch %d", part, is->epoch);
 	if (is->leader >= 0 && is->leader != was->leader)
 		check_election(part, was, is);
+	for (int32_t i = 0; i < is->isr_n; i++) {
+		const struct meta_broker *b = meta_broker(&truth_image, is->isr[i]);
+
+		if (!among(is->isr[i], was->isr, was->isr_n) && is->isr[i] != is->leader
+		    && (!b || b->fenced))
+			wrong("partition %d: %d joins the ISR, but is fenced", part, is->isr[i]);
+	}
 	for (int32_t i = 0; i < is->isr_n && !tainted[part]; i++)
 		if (!among(is->isr[i], was->isr, was->isr_n) && as_registered(is->isr[i])
 		    && !has_all(is->isr[i], part))
@@ -296,6 +303,9 @@ void truth_cut(struct node *n, int part, int64_t end)
 		      n->id, (long long)end, (long long)p->step.high_watermark);
 	if (p->compared > end)
 		p->compared = end;
+	if (!tainted[part] && end < committed_n[part] && as_registered(n->id)
+	    && among(n->id, states[part].isr, states[part].isr_n))
+		wrong("partition %d: %d is in the ISR and cuts what is committed", part, n->id);
 }
 
 void truth_acknowledged(int part, int producer, int32_t seq, int64_t offset)
