@@ -63,18 +63,18 @@ static bool byte_is_here(int fd, int64_t at)
 	return try(fd, &c, 1, at) >= 0 || errno != EAGAIN;
 }
 
-/* What is on its way in counts as cached, so a few bytes are tried as well. */
+/* What is on its way in counts as cached, so the last byte is tried as well. */
 bool cold_is_here(int fd, int64_t at, int64_t n)
 {
 	struct { uint64_t off, len; } range = {(uint64_t)at, (uint64_t)n};
 	struct { uint64_t cached, dirty, writeback, evicted, recently; } stat;
-	int64_t step = STEP, end = at + n;
+	int64_t end = at + n;
 	if (syscall(CACHESTAT, fd, &range, &stat, 0) == 0) {
 		if ((int64_t)stat.cached < (end - 1) / PAGE - at / PAGE + 1)
 			return false;
-		step = n;
+		at = end;
 	}
-	for (; at < end; at += step)
+	for (; at < end; at += STEP)
 		if (!byte_is_here(fd, at))
 			return false;
 	return byte_is_here(fd, end - 1);

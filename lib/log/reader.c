@@ -332,6 +332,7 @@ static int scan_to(struct log_reader *r, struct reader_segment *s, struct scan *
 		if (s->hint[k].offset != offset || s->hint[k].position >= sc->end)
 			continue;
 		sc->at = s->hint[k].position;
+		sc->ahead = BATCH_HEADER;    /* large batches are why it is not a chunk */
 		place->next = offset;
 		if (scan_next(sc, b) > 0 && b->base_offset == offset)
 			return 1;
