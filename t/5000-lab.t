@@ -24,15 +24,15 @@ is 'a node that runs is left alone by start' "$(lab start -d "$lab" | tail -n 1)
 exits 'a port that is taken is not shared' 111 lab start -d "$tmp/other" -p "$port"
 like 'it says so' "$(cat "$tmp/.out")" "$ODRADEK_BROKERS: another program listens there"
 
-for name in gate logappend logsync logserve metaserve elect txncoord groupcoord dial \
-	gate-controller s6-svscan s6-log:gate s6-supervise:logappend s6-supervise:logappend/log; do
+for name in gate logappend logsync logserve replicate metaserve elect txncoord groupcoord \
+	dial gate-controller s6-svscan s6-log:gate s6-supervise:logappend s6-supervise:logappend/log; do
 	like "pids names $name" "$(field "$name")" '^[0-9]+$'
 done
 is 'pids names living processes' "$(lab pids -d "$lab" | cut -f3 | xargs ps -o pid= -p | wc -l)" \
 	"$(lab pids -d "$lab" | wc -l)"
 like 'status shows services' "$(lab status -d "$lab")" 'logappend.*up \(pid'
 
-for name in gate logserve metaserve elect txncoord groupcoord dial logappend logsync; do
+for name in gate logserve replicate metaserve elect txncoord groupcoord dial logappend logsync; do
 	before=$(field "$name")
 	ok "kill $name" lab kill -d "$lab" 1 "$name"
 	ok "up after $name" lab up -d "$lab" 1

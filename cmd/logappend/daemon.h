@@ -61,6 +61,7 @@ struct partition {
 	struct log_reader *reader;      /* for replicas' fetches; NULL until one comes */
 	uint32_t reader_layout;
 	bool reader_known;
+	int64_t leader_start;           /* as its leader said last; 0 nothing */
 	struct partition *older, *newer;    /* by last use, those that may hold files */
 	int files;                      /* as counted last */
 	int64_t opened_end;             /* of the log when it was opened */
@@ -212,6 +213,7 @@ void replica_fetch_flush(struct port_from from);         /* no answer is wanted 
 
 /* --- follower.c: Tcopy and Tbounds of replicate --- */
 void follower_message(struct port_from from, const struct port_message *m);
+void follower_flushed(struct partition *p);              /* more of it is on disk */
 
 /* --- throttle.c --- */
 void throttle_rate(int64_t bytes_per_second);

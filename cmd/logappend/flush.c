@@ -46,6 +46,7 @@ static void synced(void)
 		log_synced(p->log, promises[i].end);
 		replica_flushed(&p->step, promises[i].end);
 		partition_synced(p, ticket);
+		follower_flushed(p);
 		partition_touch(p);
 	}
 	promises_n = 0;

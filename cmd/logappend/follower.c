@@ -78,11 +78,9 @@ static int restart(struct partition *p, int64_t at)
 	return is_cut(p, r);
 }
 
-static int told(struct partition *p, int64_t high_watermark, int64_t log_start)
+static int move_start(struct partition *p)
 {
-	replica_told(&p->step, high_watermark);
-	partition_touch(p);
-	int64_t start = follow_start(&p->step, log_start);
+	int64_t start = follow_start(&p->step, p->leader_start);
 	if (start == p->step.log_start)
 		return 0;
 	if (log_set_start(p->log, start) < 0)
@@ -90,6 +88,12 @@ static int told(struct partition *p, int64_t high_watermark, int64_t log_start)
 	replica_log_start(&p->step, start);
 	node.log_starts_changed = true;
 	return 0;
+}
+
+void follower_flushed(struct partition *p)
+{
+	if (p->step.role == PAGE_FOLLOWER && p->leader_start > p->step.log_start)
+		move_start(p);
 }
 
 static int append(struct partition *p, const answer *d)
@@ -106,7 +110,10 @@ static int append(struct partition *p, const answer *d)
 			return failed(p);
 		p->full = false;
 	}
-	return told(p, d->high_watermark, d->log_start_offset);
+	replica_told(&p->step, d->high_watermark);
+	p->leader_start = d->log_start_offset;
+	partition_touch(p);
+	return move_start(p);
 }
 
 /* --- one partition of an answer --------------------------------------------------------------- */

@@ -1,4 +1,5 @@
-/* replicate: makes partitions replicas of what their leaders have. Options. */
+/* replicate: makes partitions replicas of what their leaders have. Options, and the two ways to
+ * run. */
 #include "replicate.h"
 
 #include <string.h>
@@ -9,7 +10,7 @@
 #include "cli/words.h"
 #include "net/net.h"
 
-#define USAGE "replicate [-b brokers] [-f] [-o offset | -r dir] topic partition"
+#define USAGE "replicate | replicate [-b brokers] [-f] [-o offset | -r dir] topic partition"
 #define dieusage() strerr_dieusage(100, USAGE)
 
 char const *PROG = "replicate";
@@ -19,6 +20,8 @@ int main(int argc, char const *const *argv)
 	subgetopt l = SUBGETOPT_ZERO;
 	struct copy o = {.from = -1};
 	int64_t partition;
+	if (argc == 1)
+		return daemon_run();
 	for (int opt; (opt = subgetopt_r(argc, argv, "b:fo:r:", &l)) != -1;)
 		switch (opt) {
 		case 'b': o.brokers = l.arg; break;

@@ -12,6 +12,7 @@ struct copy {                   /* replicate TOPIC PARTITION: a partition to sta
 	bool follow;            /* at the end of the log, wait for more */
 };
 int copy_run(const struct copy *o);     /* the exit code */
+int daemon_run(void);                   /* likewise */
 
 /* Where the log in DIR ends, and the leader epoch of its last batch (-1 unknown): whole batches
  * with the right CRC only, as the next opening by logappend will leave it. A directory that is

@@ -85,5 +85,6 @@ void follow_restarted(struct replica *r, int64_t offset)
 	assert(r->role == PAGE_FOLLOWER && offset >= 0);
 	r->log_start = r->log_end = r->flushed = offset;
 	r->high_watermark = r->last_stable = offset;
+	r->told = 0;
 	r->changed = true;
 }

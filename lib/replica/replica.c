@@ -198,6 +198,7 @@ void replica_follow(struct replica *r, int32_t epoch, int32_t partition_epoch)
 	r->members_n = 0;
 	r->asking = REPLICA_STANDS;
 	r->epoch = epoch;
+	r->told = 0;
 	r->role = PAGE_FOLLOWER;
 	r->changed = true;
 }
@@ -219,10 +220,17 @@ void replica_appended(struct replica *r, int64_t log_end)
 	replica_settle(r);
 }
 
+/* What the leader said counts as far as it is on this disk. */
+static void believe(struct replica *r)
+{
+	move(r, &r->high_watermark, most(r->high_watermark, least(r->told, r->flushed)));
+}
+
 void replica_flushed(struct replica *r, int64_t up_to)
 {
 	assert(up_to <= r->log_end);
 	move(r, &r->flushed, most(r->flushed, up_to));
+	if (r->role == PAGE_FOLLOWER) believe(r);
 	replica_settle(r);
 }
 
@@ -270,13 +278,15 @@ int replica_progress(struct replica *r, int32_t id, int64_t flushed, int64_t log
 void replica_told(struct replica *r, int64_t high_watermark)
 {
 	assert(r->role == PAGE_FOLLOWER);
-	move(r, &r->high_watermark, most(r->high_watermark, least(high_watermark, r->flushed)));
+	r->told = high_watermark;
+	believe(r);
 	replica_settle(r);
 }
 
 void replica_cut(struct replica *r, int64_t log_end)
 {
 	assert(r->role == PAGE_FOLLOWER);
+	r->told = 0;
 	move(r, &r->log_end, log_end);
 	move(r, &r->flushed, least(r->flushed, log_end));
 	move(r, &r->high_watermark, least(r->high_watermark, log_end));

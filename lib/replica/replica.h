@@ -78,6 +78,7 @@ struct replica {
 	enum page_role role;         /* PAGE_OFFLINE at first */
 	int32_t epoch;
 	int64_t epoch_start, log_start, log_end, flushed, high_watermark, last_stable;
+	int64_t told;                /* follower: the leader's high watermark, as it said last */
 	int32_t partition_epoch;     /* of the state that is in force; -1 none */
 	int min_insync;              /* min.insync.replicas; the owner sets it */
 	int64_t lag_ms;              /* replica.lag.time.max.ms; the owner sets it */

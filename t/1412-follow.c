@@ -12,7 +12,7 @@ static struct replica follower(int64_t start, int64_t end, int64_t hw)
 	struct replica r;
 	replica_init(&r, 2);
 	replica_opened(&r, start, end, hw);
-	replica_follow(&r, 7);
+	replica_follow(&r, 7, 0);
 	return r;
 }
 
@@ -187,7 +187,7 @@ static bool converge(struct history *leader, struct history *own)
 	struct replica r;
 	replica_init(&r, 2);
 	replica_opened(&r, 0, own->n, 0);
-	replica_follow(&r, 99);
+	replica_follow(&r, 99, 0);
 	for (int round = 0; round < 2 * MOST; round++) {
 		struct follow_answer a = {.asked_epoch = 99, .asked_offset = own->n,
 		                          .diverging_epoch = -1, .first_offset = -1};
