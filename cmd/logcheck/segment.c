@@ -97,7 +97,8 @@ static void match_time(struct walk *w, const struct batch *b)
 }
 
 /* Markers come in order; each entry must be one of them, but an empty transaction has no entry.
- * done: the transaction that this marker ends, when that is known. */
+ * done: the transaction that this marker ends, when that is known; what began below the start of
+ * the log is not. */
 static void match_txn(struct walk *w, const struct batch *b, const struct marker *m,
 		      const struct completed_txn *done, int64_t stable)
 {
@@ -112,7 +113,8 @@ static void match_txn(struct walk *w, const struct batch *b, const struct marker
 		else if (e.last < b->base_offset || !m->is || !m->abort || e.producer_id != b->producer_id)
 			damage(w->c->path, t->name, (int64_t)t->at, "no abort of producer %lld at offset %lld",
 			       (long long)e.producer_id, (long long)e.last);
-		else if (done->is && e.first != done->first)
+		else if (done->is && e.first != done->first
+			 && e.first >= w->c->start && e.first >= w->c->deleted)
 			damage(w->c->path, t->name, (int64_t)t->at, "says it began at %lld, the log %lld",
 			       (long long)e.first, (long long)done->first);
 		else if (e.stable > e.last + 1 || (whole && e.stable != stable))

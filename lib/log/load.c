@@ -180,29 +180,38 @@ static int group_end(const struct loading *g, int i, bool *has_log)
 	return i;
 }
 
-/* Does some segment from entry i on begin at or below this offset? */
-static bool begins_by(const struct loading *g, int i, int64_t offset)
+static bool has_file(const struct loading *g, int64_t base, const char *suffix)
 {
-	while (i < g->n && strcmp(g->v[i].suffix, ".log"))
-		i++;
-	return i < g->n && g->v[i].base <= offset;
+	for (int i = 0; i < g->n; i++)
+		if (g->v[i].base == base && !strcmp(g->v[i].suffix, suffix))
+			return true;
+	return false;
 }
 
 /* Snapshots of moments inside a segment go before any is used: the next recovery, which would not
- * find them, must come to the same. Those of the last segment, and of the one where everything is
- * written up to, are left to their recovery. */
+ * find them, must come to the same. Those of the last segment are left to its recovery. Where it
+ * has none it may want the one before its base. That says what a replay from the segment's own
+ * would, unless that is not there, or it knows producers of whom nothing is left. */
 static int drop_inner_snapshots(struct log *l, const struct loading *g, int64_t last)
 {
-	bool has_log, kept = false;
+	bool has_log;
+	int64_t base = -1, newest = g->n ? g->v[g->n - 1].base : -1;
+	struct log_entry before = {.base = -1};
 	for (int i = 0, next; i < g->n && g->v[i].base < last; i = next) {
 		next = group_end(g, i, &has_log);
 		if (has_log)
-			kept = g->v[i].base < g->o->written && !begins_by(g, next, g->o->written);
-		for (; !has_log && !kept && i < next; i++)
-			if (!strcmp(g->v[i].suffix, ".snapshot") && log_unlink_entry(l, g->v + i) < 0)
+			base = g->v[i].base;
+		for (; !has_log && i < next; i++) {
+			if (strcmp(g->v[i].suffix, ".snapshot"))
+				continue;
+			if (before.base >= 0 && log_unlink_entry(l, &before) < 0)
 				return -1;
+			before = g->v[i];
+		}
 	}
-	return 0;
+	bool wanted = before.base > base && newest == last && g->o->written > last
+		&& (base > l->start ? has_file(g, base, ".snapshot") : l->start == 0);
+	return before.base < 0 || wanted ? 0 : log_unlink_entry(l, &before);
 }
 
 /* The end of the segment before never reached the disk, though this one did. */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "log/internal.h"
+#include "log/scan.h"
 
 /* A snapshot remembers one batch of each producer, and it may send again all five whose answers it
  * has not seen. So the snapshot that a recovery begins with is the last but one, which is older
@@ -65,12 +66,16 @@ static int last_time(struct log *l, uint32_t n, int64_t *time, int64_t *offset)
 	return 0;
 }
 
-static bool batch_at(struct log *l, int64_t position, int64_t size, struct batch *b)
+/* A whole good batch: 1, 0, -1. */
+static int batch_at(struct log *l, int64_t position, int64_t size, struct batch *b)
 {
-	uint8_t head[BATCH_HEADER];
-	return position <= size - BATCH_HEADER
-	       && pread(l->fd, head, sizeof head, position) == sizeof head
-	       && batch_parse(b, head, sizeof head) == 0;
+	enum { CHUNK = 16 << 10 };
+	struct scan sc;
+	if (scan_begin(&sc, l->fd, position, size, CHUNK) < 0)
+		return -1;
+	int r = scan_next(&sc, b) > 0 ? scan_crc(&sc, b) : 0;
+	scan_end(&sc);
+	return r;
 }
 
 /* 1; 0 there is none, -1. */
@@ -85,9 +90,9 @@ static int find_place(struct log *l, int64_t below, int64_t size, struct place *
 		return -1;
 	p->index_n = (uint32_t)n - 1;
 	p->position = (int64_t)get32(e + 4);
-	if (!batch_at(l, p->position, size, &p->batch)
-	    || batch_last_offset(&p->batch) != base + (int64_t)get32(e))
-		return 0;
+	int good = batch_at(l, p->position, size, &p->batch);
+	if (good <= 0 || batch_last_offset(&p->batch) != base + (int64_t)get32(e))
+		return good < 0 ? -1 : 0;
 	n = indexfile_below(&l->time, p->batch.base_offset - base);
 	if (n < 0 || last_time(l, (uint32_t)n, &p->time, &p->time_offset) < 0)
 		return -1;
@@ -111,29 +116,30 @@ static int cut_indexes(struct log *l, const struct place *p)
 	return txnindex_cut(l, p->batch.base_offset);
 }
 
+/* The producers at offset `to`, from the last but one of the snapshots. That one stays as it is, and
+ * another comes behind it, so that a second recovery comes to the same. */
+static int begin_producers(struct log *l, int64_t to, int64_t now_ms)
+{
+	int64_t newest = snapshot_newest(l);
+	l->producers.end = -1;
+	if (newest == -2 || (newest >= 0 && snapshot_drop(l, newest) < 0))
+		return -1;
+	return log_replay_producers(l, to, now_ms);
+}
+
 int log_recover_tail(struct log *l, const struct log_opening *o)
 {
-	char path[LOG_PATH];
 	struct segment *s = log_active(l);
 	struct place p;
-	struct batch first;
 	int64_t size = s->bytes;
-	if (snapshot_find_marks(l) < 0 || log_own_fd(l) < 0 || log_open_indexes(l) < 0)
+	if (log_own_fd(l) < 0 || log_open_indexes(l) < 0 || log_segment_times(l, s) < 0)
 		return -1;
-	/* a second recovery may find no mark, and must come to the same */
-	if (l->segments_n > 1
-	    && faccessat(l->dirfd, log_path(l, s->base, ".snapshot", path), F_OK, 0) < 0)
-		return -1;
-	if (find_place(l, o->written, size, &p) <= 0 || !batch_at(l, 0, size, &first))
+	if (s->first_ts < 0 || find_place(l, o->written, size, &p) <= 0)
 		return -1;
 	s->bytes = p.position;
-	s->first_ts = first.max_timestamp;
 	s->max_ts = p.time;
 	s->max_ts_offset = p.time_offset;
-	l->producers.end = -1;
-	if (l->marks[1] >= 0 && snapshot_drop(l, l->marks[1]) < 0)
-		return -1;
-	if (log_replay_producers(l, p.batch.base_offset, o->now_ms) < 0 || cut_indexes(l, &p) < 0)
+	if (begin_producers(l, p.batch.base_offset, o->now_ms) < 0 || cut_indexes(l, &p) < 0)
 		return -1;
 	return log_recover_from(l, p.position, p.batch.base_offset, size);
 }
