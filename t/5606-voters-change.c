@@ -222,6 +222,69 @@ static void test_lost_disk(void)
 	ok(write_some(5) && everywhere(value, 10000), "and has all");
 }
 
+/* One byte of the newest file of that kind. */
+static void damage(const struct node *n, const char *kind, int from_end)
+{
+	char path[PATH_MAX + 64], newest[PATH_MAX + 400] = "";
+	struct dirent *f;
+	struct stat st;
+	uint8_t byte;
+	DIR *d;
+	int fd;
+
+	snprintf(path, sizeof path, "%s/log/__cluster_metadata-0", n->dir);
+	d = opendir(path);
+	must(d, path);
+	while ((f = readdir(d))) {
+		char name[PATH_MAX + 400];
+
+		snprintf(name, sizeof name, "%s/%s", path, f->d_name);
+		if (f->d_name[0] == '0' && strstr(f->d_name, kind) && strcmp(name, newest) > 0)
+			strcpy(newest, name);
+	}
+	closedir(d);
+	fd = open(newest, O_RDWR);
+	must(fd >= 0 && fstat(fd, &st) == 0, newest);
+	must(pread(fd, &byte, 1, st.st_size - from_end) == 1, newest);
+	byte ^= 0x10;
+	must(pwrite(fd, &byte, 1, st.st_size - from_end) == 1, newest);
+	close(fd);
+}
+
+/* As its supervisor does. */
+static bool is_back(void *arg)
+{
+	struct node *n = arg;
+
+	if (n->pid[ELECT] > 0 && waitpid(n->pid[ELECT], NULL, WNOHANG) == n->pid[ELECT]) {
+		n->pid[ELECT] = 0;
+		start(n, ELECT);
+	}
+	return node_value(n) == value;
+}
+
+static bool is_whole(void *arg)
+{
+	char path[PATH_MAX + 64];
+
+	snprintf(path, sizeof path, "%s/scratch/elect.hurt", ((struct node *)arg)->dir);
+	return access(path, F_OK) < 0;
+}
+
+static void test_damage(const char *kind, int from_end)
+{
+	struct node *n = &nodes[leader() == &nodes[0] ? 1 : 0];
+
+	ok(write_some(5) && everywhere(value, 5000), "all have all");
+	end(n, ELECT, SIGKILL);
+	damage(n, kind, from_end);
+	write_some(1);
+	start(n, ELECT);
+	ok(until(is_back, n, 10000), "a damaged %s is fetched again", kind);
+	ok(until(is_whole, n, 5000), "and it votes again");
+	ok(write_some(2) && everywhere(value, 5000), "all go on");
+}
+
 int main(void)
 {
 	setup("change", 21500 + (int)(getpid() % 20) * 20, 3);
@@ -239,6 +302,8 @@ int main(void)
 	test_change();
 	test_moved();
 	test_lost_disk();
+	test_damage(".log", 250);
+	test_damage(".checkpoint", 100);
 	ok(agree(), "all saw the same");
 	return done_testing();
 }

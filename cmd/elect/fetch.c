@@ -231,6 +231,9 @@ static int fetch_partition(struct elect *e, const struct port_call *c, struct po
 		agent_polled(p->lease, p->offset, port_now_ms());
 	a.error = f->fetch_offset < 0 ? WIRE_INVALID_REQUEST
 				      : leader_fault(e, c, f->current_leader_epoch);
+	/* What a program here has applied was committed; a log that was lost will have it again. */
+	if (!p->remote && e->quorum.hurt)
+		return park(e, p);
 	if (a.error || !on_our_log(e, f->fetch_offset, f->last_fetched_epoch, &a)) {
 		send_fetch(e, p, &a);
 		return 0;

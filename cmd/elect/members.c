@@ -7,6 +7,7 @@
 
 #include <skalibs/strerr.h>
 
+#include "hurt.h"
 #include "others.h"
 #include "voters.h"
 #include "wire/codes.h"
@@ -362,6 +363,7 @@ int64_t members_turn(struct elect *e, int64_t now_ms)
 {
 	char leader[VOTER_ADDRESS];
 
+	hurt_turn(e);
 	if (e->quorum.role != QUORUM_FOLLOWER || e->settings.controller_n == 0 || e->voters.n == 0
 	    || e->quorum.high_watermark < 0)
 		return INT64_MAX;

@@ -244,6 +244,8 @@ static void records(struct elect *e, const struct fetch_response_partition_data 
 							 d->snapshot_id.epoch };
 		buf_free(&e->pull.bytes);
 	} else {
+		e->pull.told = d->high_watermark;
+		e->pull.told_epoch = e->quorum.epoch;
 		append(e, d->records, d->high_watermark);
 	}
 }

@@ -15,6 +15,8 @@ struct pull {
 	bool lost;	 /* the last one was: another node is asked who leads */
 	int any;	 /* which of the addresses is next */
 	int64_t retry_ms;
+	int64_t told;	    /* the high watermark of the leader, as its last answer said */
+	int32_t told_epoch; /* and in which epoch */
 	struct snapshot_id snapshot; /* that is fetched; offset -1: none */
 	struct buf bytes;	     /* of it, so far */
 };

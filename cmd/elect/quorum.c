@@ -203,6 +203,10 @@ static void tick(struct quorum *q, int64_t now_ms, struct quorum_todo *todo)
 {
 	bool due = now_ms >= q->deadline_ms;
 
+	if (due && q->hurt && q->role != QUORUM_RESIGNED) {
+		q->deadline_ms = now_ms + quorum_election_ms(q);
+		return;
+	}
 	switch (q->role) {
 	case QUORUM_UNATTACHED:
 	case QUORUM_FOLLOWER:

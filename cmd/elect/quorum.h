@@ -58,6 +58,7 @@ struct quorum {
 	int64_t check_ms;	  /* leader: it resigns unless a majority fetches before */
 	bool heard;		  /* follower: the leader has answered a fetch */
 	bool stopping;
+	bool hurt; /* it may have lost what it said to have: no votes, no elections */
 };
 
 enum quorum_event_type {

@@ -7,6 +7,7 @@
 #include <skalibs/strerr.h>
 
 #include "elect.h"
+#include "hurt.h"
 #include "meta/config.h"
 #include "voters.h"
 
@@ -55,6 +56,15 @@ static void on_record(void *ctx, struct meta_image *m, int type, const void *rec
 	e->records++;
 }
 
+/* After EBADMSG, or what else went wrong. */
+static void die_damaged(struct elect *e, const char *name)
+{
+	snprintf(e->store.why, sizeof e->store.why, "read log/__cluster_metadata-0, %s", name);
+	if (errno == EBADMSG)
+		hurt_set_aside(e);
+	die_store(e);
+}
+
 static void load_bytes(struct elect *e, const struct buf *b, int64_t from,
 		       const struct meta_load_at *at, const char *name)
 {
@@ -64,7 +74,7 @@ static void load_bytes(struct elect *e, const struct buf *b, int64_t from,
 		return;
 	if (n >= 0)
 		errno = EBADMSG;
-	strerr_diefu2sys(111, "read log/__cluster_metadata-0, ", name);
+	die_damaged(e, name);
 }
 
 /* -1 EBADMSG: it is damaged. */
@@ -117,15 +127,17 @@ static void load_snapshot(struct elect *e)
 		snprintf(name, sizeof name, "log/__cluster_metadata-0/%020lld-%010d.checkpoint",
 			 (long long)id.offset, id.epoch);
 		if (errno != EBADMSG || e->store.snapshots_n == 1)
-			strerr_diefusys(111, "read ", name);
+			die_damaged(e, strrchr(name, '/') + 1);
 		strerr_warnw(name, ": damaged, not used");
 		store_snapshot_forget(&e->store, id);
 		meta_load_free(&e->load);
 		meta_image_free(&e->image);
 		begin_image(e);
 	}
-	if (e->snapshot_end < log_start(e->store.log))
-		strerr_dief(111, "the log of log/__cluster_metadata-0 begins behind its snapshot");
+	if (e->snapshot_end < log_start(e->store.log)) {
+		errno = EBADMSG;
+		die_damaged(e, "which begins behind its snapshot");
+	}
 }
 
 static void load_log(struct elect *e, int64_t end)
@@ -141,7 +153,7 @@ static void load_log(struct elect *e, int64_t end)
 		b.n = 0;
 		n = store_read(&e->store, from, end, CHUNK, &b);
 		if (n < 0)
-			die_store(e);
+			die_damaged(e, "log");
 		if (n == 0)
 			break;
 		e->snapshot_bytes += n;
@@ -151,7 +163,7 @@ static void load_log(struct elect *e, int64_t end)
 	buf_free(&b);
 	if (e->load.end != end && end > 0) {
 		errno = EBADMSG;
-		strerr_diefu1sys(111, "read log/__cluster_metadata-0 to its end");
+		die_damaged(e, "to its end");
 	}
 }
 
@@ -221,19 +233,25 @@ void elect_start(struct elect *e)
 	struct quorum_event ev = { .type = QUORUM_START, .now_ms = port_now_ms() };
 	struct quorum_state stored;
 	struct log_config c;
+	bool hurt;
 
 	log_config_default(&c);
 	c.segment_bytes = meta_config_int(NULL, -1, NULL, "metadata.log.segment.bytes");
 	c.segment_ms = meta_config_int(NULL, -1, NULL, "metadata.log.segment.ms");
-	while (store_open(&e->store, &c, wall_ms()) < 0)
+	hurt = hurt_begin(e);
+	while (store_open(&e->store, &c, wall_ms()) < 0) {
+		if (errno == EBADMSG)
+			hurt_set_aside(e);
 		make_room(e);
-	if (store_is_empty(&e->store))
+	}
+	if (store_is_empty(&e->store) && !hurt)
 		format(e);
 	load(e, log_end(e->store.log));
 	if (e->load.skipped > 0)
 		strerr_warnw1x(
 			"the metadata log holds records of types that this program does not know");
 	voters_init(e);
+	e->quorum.hurt = hurt;
 	if (store_state_read(&e->store, &stored) < 0 && errno != ENOENT)
 		strerr_diefu1sys(111, "read log/__cluster_metadata-0/quorum-state");
 	ev.end = log_end(e->store.log);

@@ -63,6 +63,8 @@ static bool up_to_date(const struct quorum *q, const struct quorum_event *e)
  * lost. */
 static bool can_grant(const struct quorum *q, const struct quorum_event *e)
 {
+	if (q->hurt)
+		return false;
 	switch (q->role) {
 	case QUORUM_UNATTACHED:
 	case QUORUM_PROSPECTIVE:
