@@ -64,13 +64,20 @@ void agent_unheard(struct agent *a, int64_t now_ms)
 	a->beat_ms = now_ms + AGAIN_MS;
 }
 
+void agent_hurry(struct agent *a, int64_t now_ms)
+{
+	if (a->beat_ms > now_ms)
+		a->beat_ms = now_ms;
+}
+
 void agent_registered(struct agent *a, int64_t epoch, bool fenced, int64_t now_ms)
 {
 	a->asking = false;
 	a->registered = true;
 	a->epoch = epoch;
 	a->fenced = fenced;
-	a->beat_ms = now_ms + a->heartbeat_ms;
+	/* Heartbeats tell the controller that this node is there, and where it would hang up. */
+	a->beat_ms = fenced ? now_ms + a->heartbeat_ms : now_ms;
 }
 
 void agent_beaten(struct agent *a, bool fenced, int64_t now_ms)

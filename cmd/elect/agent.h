@@ -47,6 +47,7 @@ void agent_late(struct agent *a, int64_t due_ms, int64_t now_ms);
 void agent_asked(struct agent *a);
 /* The controller did not answer: whether it has heard us nobody knows. */
 void agent_unheard(struct agent *a, int64_t now_ms);
+void agent_hurry(struct agent *a, int64_t now_ms); /* somebody else is the controller */
 void agent_registered(struct agent *a, int64_t epoch, bool fenced, int64_t now_ms);
 void agent_beaten(struct agent *a, bool fenced, int64_t now_ms);
 void agent_refused(struct agent *a,

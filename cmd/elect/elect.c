@@ -166,6 +166,8 @@ static int controller_turn(struct elect *e, const struct port_call *c, const str
 	struct buf answer = { 0 };
 	int r;
 
+	if (c->listener == WIRE_CONTROLLER)
+		hangup_heard(e, c, q);
 	e->deletes = q->key == DELETE_TOPICS;
 	r = controller_call(&op, q, &answer);
 	e->deletes = false;
@@ -247,9 +249,16 @@ static void on_flush(void *ctx, struct port_from from)
 {
 	struct elect *e = ctx;
 
+	hangup(e, from);
 	fetch_forget(e, from);
 	forward_forget(e, from);
 	forget_waiting(e, from);
+}
+
+/* Its last request was answered. */
+static void on_late(void *ctx, struct port_from from)
+{
+	hangup(ctx, from);
 }
 
 /* --- turns --- */
@@ -384,7 +393,7 @@ int main(int argc, char const *const *argv)
 {
 	static const struct port_peer_ops dial_ops = { .down = on_dial_down };
 	static const struct port_service service = {
-		.call = on_call, .flush = on_flush, .page_fd = -1, .generation = 1
+		.call = on_call, .flush = on_flush, .late = on_late, .page_fd = -1, .generation = 1
 	};
 	struct elect *e = &elect;
 	subgetopt options = SUBGETOPT_ZERO;

@@ -53,6 +53,12 @@ struct elect {
 	struct port_peer *dial;
 	struct forward *forwards; /* requests that wait for the leader of the quorum */
 	size_t forwards_bytes;
+	struct heard {		  /* on which connection a broker's last heartbeat came */
+		int32_t id;
+		struct port_from from;
+	} heard[SESSIONS_MAX];
+	int heard_n;
+	int32_t lost_leader; /* the connection to it is lost; -1: to none */
 	struct pull pull;
 	int64_t members_ms; /* when the voters are looked at again */
 	bool rejoins;	    /* the place of this node's lost directory is free */
@@ -134,6 +140,9 @@ int forward_ask(struct elect *e, int key, int version, const void *request, int6
 		forward_fn *fn);
 void forward_forget(struct elect *e, struct port_from from);
 int64_t forward_turn(struct elect *e, int64_t now_ms); /* when to come again */
+/* hangup.c */
+void hangup_heard(struct elect *e, const struct port_call *c, const struct wire_request *q);
+void hangup(struct elect *e, struct port_from from); /* that call's connection was closed */
 /* self.c: registers and heartbeats this broker */
 int64_t self_turn(struct elect *e, int64_t now_ms); /* when to come again */
 #endif

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "elect.h"
+#include "members.h"
 #include "voters.h"
 #include "wire/codes.h"
 
@@ -112,7 +113,7 @@ static bool missed(int key, int version, struct span bytes)
 	struct arena a = { .limit = DECODE_MAX };
 	void *r = decode(key, version, bytes, &a);
 	bool yes = r && (wire_has_error(t, r, WIRE_NOT_CONTROLLER)
-			 || (key == DESCRIBE_QUORUM
+			 || ((key == DESCRIBE_QUORUM || members_have(key))
 			     && wire_has_error(t, r, WIRE_NOT_LEADER_OR_FOLLOWER)));
 
 	arena_free(&a);

@@ -33,7 +33,7 @@ void pull_init(struct elect *e)
 {
 	e->pull.snapshot.offset = -1;
 	e->pull.first = true;
-	e->learned_id = -1;
+	e->learned_id = e->lost_leader = -1;
 }
 
 void pull_again(struct elect *e)
@@ -231,6 +231,8 @@ static void lost(struct elect *e, int32_t from, const struct port_reply *reply)
 	if (from == e->learned_id)
 		e->learned_id = -1;
 	later(e, RETRY_MS);
+	if (reply && !reply->failed && from >= 0)
+		e->lost_leader = from;
 	if (!reply || !reply->failed)
 		elect_quorum(e, &ev, NULL);
 }
@@ -275,12 +277,14 @@ static void fetched(struct elect *e, int32_t from, const struct fetch_response *
 	elect_quorum(e, &ev, &todo);
 	if (number != e->pull.number)
 		return;
-	if (resigned)
+	if (resigned) {
 		lost(e, from, NULL);
-	else if (todo.accept)
+	} else if (todo.accept) {
+		e->lost_leader = -1;
 		records(e, d);
-	else
+	} else {
 		later(e, RETRY_MS);
+	}
 }
 
 /* Is this the answer to what is asked now? Forgets the question. */

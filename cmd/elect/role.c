@@ -142,6 +142,8 @@ static void lead(struct elect *e)
 	elect_commit(e);
 	voters_look(e);
 	controller_activated(&e->controller, port_now_ms());
+	if (e->lost_leader >= 0) /* whose node has most likely died with it */
+		broker_lost(&e->controller, e->lost_leader, port_now_ms());
 	if (e->load.in_transaction)
 		abort_transaction(e);
 	if (first)

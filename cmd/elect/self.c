@@ -162,9 +162,14 @@ static void beat(struct elect *e, const struct agent_heartbeat *h, int64_t now_m
 int64_t self_turn(struct elect *e, int64_t now_ms)
 {
 	static int64_t wake = INT64_MAX;
+	static int32_t epoch = -1; /* whose leader was told of us */
 	struct agent_heartbeat h;
 
 	agent_late(&e->agent, wake, now_ms);
+	if (e->quorum.leader >= 0 && e->quorum.epoch != epoch) {
+		epoch = e->quorum.epoch;
+		agent_hurry(&e->agent, now_ms);
+	}
 	/* Register, then at once the heartbeat that may be due: never more than a few steps. */
 	for (int i = 0; i < 4; i++)
 		switch (agent_next(&e->agent, now_ms, &h, &wake)) {
