@@ -83,9 +83,9 @@ def until(fn, seconds=30):
     return fn()
 
 
-def topic(name, id, partitions=1, leader=1):
+def topic(name, id, partitions=1, leader=1, **configs):
     for m in both:
-        m.topic(name, id, partitions, (1, 2), leader)
+        m.topic(name, id, partitions, (1, 2), leader, **configs)
 
 
 def change(id, partition=0, **what):
@@ -116,6 +116,13 @@ def copies():
     t.same([put(one, partition=i) for i in range(3)], [0, 0, 0], 'acks=all')
     for i in range(3):
         same('partition %d' % i, 'a-%d' % i)
+    for n in 200, 2000, 20000:    # answers of every size
+        put(one, n=n)
+        same('%d records' % n)
+    big = batch([rng.randbytes(600000) for _ in range(5)])
+    topic('big', b'\x0d' * 16, max_message_bytes='5000000')
+    t.same(one.produce('big', big)['ErrorCode'], 0, 'a batch larger than an answer should be')
+    same('it', 'big-0')
     times = []
     for _ in range(50):
         before = time.time()

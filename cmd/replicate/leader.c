@@ -207,18 +207,25 @@ static int place(struct leader *l)
 	return 0;
 }
 
+static bool is_short(const struct leader *l)
+{
+	return l->need + 4 <= sizeof l->head;
+}
+
 /* 1: an answer is whole; 0: not yet; -1. */
 static int take_head(struct leader *l)
 {
-	if (l->head_n < 4 || (!l->need && place(l) < 0))
-		return l->head_n < 4 ? 0 : -1;
-	return l->need + 4 <= sizeof l->head ? l->head_n >= l->need + 4 : l->have == l->need;
+	if (!l->need && l->head_n < 4)
+		return 0;
+	if (!l->need && place(l) < 0)
+		return -1;
+	return is_short(l) ? l->head_n >= l->need + 4 : l->have == l->need;
 }
 
 static ssize_t receive(struct leader *l)
 {
 	ssize_t r;
-	if (!l->need || l->need + 4 <= sizeof l->head) {
+	if (!l->need || is_short(l)) {
 		r = recv(l->fd, l->head + l->head_n, sizeof l->head - l->head_n, 0);
 		if (r > 0)
 			l->head_n += (size_t)r;
@@ -241,7 +248,7 @@ static ssize_t receive(struct leader *l)
 /* What stands behind a short answer is the next one's. */
 static void next_answer(struct leader *l)
 {
-	size_t used = l->need + 4 <= sizeof l->head ? l->need + 4 : 0;
+	size_t used = is_short(l) ? l->need + 4 : 0;
 	memmove(l->head, l->head + used, l->head_n - used);
 	l->head_n -= used;
 	drop_answer(l);
@@ -267,7 +274,8 @@ static int take_answers(struct leader *l)
 static void read_in(struct leader *l)
 {
 	for (int i = 0; i < READS && l->fd >= 0; i++) {
-		size_t asked = l->need ? l->need - l->have : sizeof l->head - l->head_n;
+		size_t asked = l->need && !is_short(l) ? l->need - l->have :
+		               sizeof l->head - l->head_n;
 		ssize_t r = receive(l);
 		if (r < 0 && errno == EINTR)
 			continue;
