@@ -332,6 +332,90 @@ static void delete_cases(void)
 
 /* --- UpdateFeatures --- */
 
+static void elect(const char *what, const char *name, int partition, int type)
+{
+	struct elect_leaders_request q;
+	struct elect_leaders_request_topic_partitions t;
+	struct elect_leaders_response r;
+	int32_t index = partition;
+
+	wire_init(&wire_elect_leaders_request, &q);
+	wire_init(&wire_elect_leaders_request_topic_partitions, &t);
+	q.election_type = (int8_t)type;
+	q.timeout_ms = 10000;
+	q.topic_partitions = &t;
+	q.topic_partitions_n = 1;
+	t.topic = span_of(name);
+	t.partitions = &index;
+	t.partitions_n = 1;
+	ask(43, 2, &q, &r);
+	say("election", r.error_code, SPAN_NULL);
+	if (r.replica_election_results_n == 1
+	    && r.replica_election_results[0].partition_result_n == 1)
+		say(what, r.replica_election_results[0].partition_result[0].error_code,
+		    r.replica_election_results[0].partition_result[0].error_message);
+}
+
+/* n -1: cancelled. */
+static void reassign(const char *what, const char *name, int partition, const int32_t *to, int n,
+		     bool factor_may_change)
+{
+	struct alter_partition_reassignments_request q;
+	struct alter_partition_reassignments_request_reassignable_topic t;
+	struct alter_partition_reassignments_request_reassignable_partition p;
+	struct alter_partition_reassignments_response r;
+
+	wire_init(&wire_alter_partition_reassignments_request, &q);
+	wire_init(&wire_alter_partition_reassignments_request_reassignable_topic, &t);
+	wire_init(&wire_alter_partition_reassignments_request_reassignable_partition, &p);
+	q.timeout_ms = 10000;
+	q.allow_replication_factor_change = factor_may_change;
+	q.topics = &t;
+	q.topics_n = 1;
+	t.name = span_of(name);
+	t.partitions = &p;
+	t.partitions_n = 1;
+	p.partition_index = partition;
+	p.replicas = (int32_t *)to;
+	p.replicas_n = n;
+	ask(45, 1, &q, &r);
+	say("reassignment", r.error_code, r.error_message);
+	if (r.responses_n == 1 && r.responses[0].partitions_n == 1)
+		say(what, r.responses[0].partitions[0].error_code,
+		    r.responses[0].partitions[0].error_message);
+}
+
+static void move_cases(void)
+{
+	struct list_partition_reassignments_request q;
+	struct list_partition_reassignments_response r;
+	struct unregister_broker_request u;
+	struct unregister_broker_response gone;
+
+	create("a topic to move", "moves", 2, 1, NULL, 0, NULL, NULL);
+	elect("it leads", "moves", 0, 0);
+	elect("there is a leader", "moves", 1, 1);
+	elect("no such partition", "moves", 2, 0);
+	elect("no such topic", "movies", 0, 0);
+	elect("no such election", "moves", 0, 2);
+	reassign("as it is", "moves", 0, (int32_t[]){ 1 }, 1, true);
+	reassign("nobody", "moves", 0, (int32_t[]){ 1 }, 0, true);
+	reassign("who is not there", "moves", 0, (int32_t[]){ 1, 7 }, 2, true);
+	reassign("twice", "moves", 0, (int32_t[]){ 1, 1 }, 2, false);
+	reassign("no such partition", "moves", 2, (int32_t[]){ 1 }, 1, true);
+	reassign("no such topic", "movies", 0, (int32_t[]){ 1 }, 1, true);
+	reassign("nothing to cancel", "moves", 0, NULL, -1, true);
+	wire_init(&wire_list_partition_reassignments_request, &q);
+	q.topics_n = -1;
+	ask(46, 0, &q, &r);
+	say("nothing is under way", r.error_code, r.error_message);
+	fprintf(out, "topics %d\n", r.topics_n);
+	wire_init(&wire_unregister_broker_request, &u);
+	u.broker_id = 99;
+	ask(64, 0, &u, &gone);
+	say("no such broker", gone.error_code, gone.error_message);
+}
+
 static void feature(const char *what, const char *name, int level, int how)
 {
 	struct update_features_request q;
@@ -379,6 +463,7 @@ int main(void)
 	create_cases();
 	grow_cases();
 	config_cases();
+	move_cases();
 	delete_cases();
 	feature_cases();
 	must(fclose(out) == 0, "ANSWERS");

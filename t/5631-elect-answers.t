@@ -1,6 +1,6 @@
 #!/bin/bash
-# elect answers CreateTopics, CreatePartitions, DeleteTopics, AlterConfigs, IncrementalAlterConfigs
-# and UpdateFeatures with the codes, words and configs of Apache Kafka.
+# elect answers what changes topics, configs, features, leaders and replicas
+# with the codes, words and configs of Apache Kafka.
 . "$(dirname "$0")/lib.sh"
 ports
 driver=$top/build/t/5630-elect-answers.t

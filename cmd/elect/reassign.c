@@ -90,8 +90,7 @@ static struct fault cancel(struct operation *op, const struct meta_topic *t,
 	struct partition_change c;
 
 	if (!partition_reassigns(p))
-		return (struct fault){ WIRE_NO_REASSIGNMENT_IN_PROGRESS,
-				       span_of(wire_error_text(WIRE_NO_REASSIGNMENT_IN_PROGRESS)) };
+		return (struct fault){ WIRE_NO_REASSIGNMENT_IN_PROGRESS, SPAN_NULL };
 	partition_change_begin(&c, op, t, p, rules);
 	c.replicas = ids_without(op, c.replicas, adding);
 	c.isr = ids_without(op, c.isr, adding);
