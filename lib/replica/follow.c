@@ -69,7 +69,8 @@ size_t follow_fit(const struct replica *r, const void *batches, size_t n)
 	struct batch b;
 	size_t at = 0;
 	while (n - at >= BATCH_HEADER && batch_parse(&b, p + at, n - at) == 0
-	       && (size_t)batch_bytes(&b) <= n - at && (b.epoch <= r->epoch || PLANTED(BATCH_OF_LATER_EPOCH)))
+	       && (size_t)batch_bytes(&b) <= n - at
+	       && (b.epoch <= r->epoch || PLANTED(BATCH_OF_LATER_EPOCH)))
 		at += (size_t)batch_bytes(&b);
 	return at;
 }
