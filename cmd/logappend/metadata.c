@@ -1,11 +1,13 @@
 /* Following the metadata: which partitions are here, who leads them, what configs they have. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include <skalibs/strerr.h>
 
+#include "base/atomicfile.h"
 #include "daemon.h"
 #include "wire/api.h"
 #include "wire/codes.h"
@@ -21,6 +23,8 @@ enum {                          /* record types, Kafka's metadata records */
 	REMOVE_TOPIC_RECORD = 9,
 	BROKER_REGISTRATION_CHANGE_RECORD = 17,
 };
+
+static bool caught_up;
 
 /* --- configs ---------------------------------------------------------------------------------- */
 
@@ -205,11 +209,6 @@ static void on_record(void *ctx, struct meta_image *image, int type, const void 
 	}
 }
 
-static void on_batch(void *ctx, struct meta_image *image)
-{
-	page_applied(&node.page, image->offset);
-}
-
 static void on_reset(void *ctx, struct meta_image *image)
 {
 	if (!node.serving)
@@ -229,10 +228,26 @@ static void free_slots(void)
 			page_free(&node.page, i);
 }
 
-/* The directory as it was left is compared with the metadata once, before anybody is served. */
-static void on_caught_up(void *ctx, struct meta_image *image)
+/* Is this life of the node registered? Metadata from before may say that it leads in an epoch in
+ * which it has lost what it led: to go on there would give other records the same place. A restart
+ * of programs alone is no new life. Where elect keeps no run/incarnation, nobody can tell. */
+static bool is_registered(const struct meta_image *image)
 {
-	if (node.serving)
+	const struct meta_broker *b = meta_broker(image, node.me.id);
+	struct uuid life;
+	char *text;
+	size_t n;
+	if (atomicfile_read(AT_FDCWD, "run/incarnation", 256, &text, &n) < 0)
+		return true;
+	bool good = uuid_parse(&life, (struct span){text, (int32_t)strcspn(text, "\n")}) == 0;
+	free(text);
+	return !good || (b && uuid_same(&b->incarnation, &life));
+}
+
+/* The directory as it was left is compared with the metadata once, before anybody is served. */
+static void serve_when_registered(struct meta_image *image)
+{
+	if (node.serving || !caught_up || !is_registered(image))
 		return;
 	/* Metadata that does not know this node yet has nothing to say about its directories. */
 	if (meta_broker(image, node.me.id))
@@ -244,6 +259,18 @@ static void on_caught_up(void *ctx, struct meta_image *image)
 	free_slots();
 	page_applied(&node.page, image->offset);
 	serve();
+}
+
+static void on_batch(void *ctx, struct meta_image *image)
+{
+	page_applied(&node.page, image->offset);
+	serve_when_registered(image);
+}
+
+static void on_caught_up(void *ctx, struct meta_image *image)
+{
+	caught_up = true;
+	serve_when_registered(image);
 }
 
 static void on_broken(void *ctx, const char *why)
