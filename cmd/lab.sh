@@ -4,7 +4,7 @@ set -uo pipefail
 shopt -s nullglob
 usage() {
 	local start='start [-n nodes] [-p port] [-d dir] [-a host] [-x prefix] [-c key=value]...'
-	echo "lab: usage: lab $start | stop | pids | status [-d dir]" \
+	echo "lab: usage: lab $start | stop [-d dir] [NODE] | pids | status [-d dir]" \
 		'| kill | pause | resume [-d dir] NODE [PROGRAM] | up [-d dir] NODE' >&2
 	exit 100
 }
@@ -157,13 +157,14 @@ up() {
 	fi
 	ready "$node"
 }
-stop() { # all at once: each has the others to hand over to for as long as possible
-	local stopping=() failed=0
-	for node in "$dir"/*/env; do
-		node=$(basename "${node%/env}")
+stop() { # one, which hands over to the others, or all at once
+	local stopping=() failed=0 options=(-f) made
+	list_nodes
+	if [ -n "$1" ]; then made=("$1") options=(); fi
+	for node in "${made[@]}"; do
 		if running "$node"; then
 			signal CONT "$node"
-			"$dir/$node/svc/stop" "$dir/$node" &
+			"$dir/$node/svc/stop" "${options[@]}" "$dir/$node" &
 			stopping+=($!)
 		else
 			"$dir/$node/svc/kill" "$dir/$node" # its supervisor was killed: so are they
@@ -212,6 +213,7 @@ node=${1:-} program=${2:-}
 case $command in
 kill | pause | resume) [ $# = 1 ] || [ $# = 2 ] || usage ;;
 up) [ $# = 1 ] || usage ;;
+stop) [ $# -le 1 ] || usage ;;
 *) [ $# = 0 ] || usage ;;
 esac
 [[ ${nodes:-1} =~ ^[1-9][0-9]?$ ]] || die 100 "-n $nodes: not a number of nodes from 1 to 99"
@@ -226,6 +228,7 @@ kill)
 		"$dir/$node/svc/kill" "$dir/$node"
 	fi
 	;;
+stop) stop "$node" ;;
 pause) signal STOP "$node" "$program" ;;
 resume) signal CONT "$node" "$program" ;;
 *) "$command" ;;

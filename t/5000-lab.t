@@ -83,7 +83,7 @@ ok 'stop' lab stop -d "$lab"
 
 exits 'more nodes than there are' 100 lab start -d "$lab" -n 3
 like 'is one line' "$(cat "$tmp/.out")" $'^lab: [^\n]*$'
-for bad in '' 'fly' 'kill' 'up' 'start -z' 'stop now' "start -p x -d $tmp/x" 'kill 1 a b' \
+for bad in '' 'fly' 'kill' 'up' 'start -z' 'stop 1 2' "start -p x -d $tmp/x" 'kill 1 a b' \
 	"start -n 0 -d $tmp/x" "start -n x -d $tmp/x"; do
 	# shellcheck disable=SC2086
 	exits "usage: lab $bad" 100 lab $bad

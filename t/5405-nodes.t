@@ -94,6 +94,19 @@ ok 'it comes back' lab up -d "$lab" "$first"
 ok 'and serves' until_ok 10 all_serve
 is 'it knows what was done without it' "$(topic -b "$(at "$first")" ls | grep -c '^without')" 1
 
+# A node that is stopped hands over first: at no moment is anything without a leader.
+topic -b "$(at 1)" make -p 12 -r 3 led >/dev/null
+leaders() { topic -b "$(at "$1")" show led | cut -f3 | sort -u | tr '\n' ' '; }
+for n in 1 2 3; do
+	begin=$(now_ms)
+	ok "stop of node $n" lab stop -d "$lab" "$n"
+	diag "in $(($(now_ms) - begin)) ms"
+	unlike 'it leads nothing' "$(leaders $((n % 3 + 1)))" "(^| )($n|-1) "
+	ok 'it stopped cleanly' test -e "$lab/$n/log/.kafka_cleanshutdown"
+	ok 'up' lab up -d "$lab" "$n"
+	ok 'it serves' until_ok 10 all_serve
+done
+
 ok 'stop' lab stop -d "$lab"
 is 'nothing runs' "$(lab pids -d "$lab")" ''
 ok 'start' lab start -d "$lab"

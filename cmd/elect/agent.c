@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-enum { AGAIN_MS = 50 };
+enum { AGAIN_MS = 50, LEAVING_MS = 20 };
 
 void agent_init(struct agent *a, int64_t session_ms, int64_t heartbeat_ms, int64_t now_ms)
 {
@@ -84,7 +84,19 @@ void agent_beaten(struct agent *a, bool fenced, int64_t now_ms)
 {
 	a->asking = false;
 	a->fenced = fenced;
-	a->beat_ms = now_ms + a->heartbeat_ms;
+	a->beat_ms = now_ms + (a->leaving && !a->left ? LEAVING_MS : a->heartbeat_ms);
+}
+
+void agent_leave(struct agent *a, int64_t now_ms)
+{
+	a->leaving = true;
+	a->left = a->left || !a->registered;
+	agent_hurry(a, now_ms);
+}
+
+void agent_may_leave(struct agent *a)
+{
+	a->left = a->leaving;
 }
 
 void agent_refused(struct agent *a, int64_t now_ms)
@@ -128,7 +140,9 @@ enum agent_action agent_next(const struct agent *a, int64_t now_ms, struct agent
 		ready = ready && l->seen && l->next > a->epoch;
 	}
 	h->want_fence = lost || (a->fenced && !ready);
-	if (now_ms >= a->beat_ms || (!a->fenced && lost) || (a->fenced && !h->want_fence))
+	h->want_shut_down = a->leaving;
+	if (now_ms >= a->beat_ms || (!a->fenced && lost)
+	    || (a->fenced && !h->want_fence && !a->leaving))
 		return AGENT_HEARTBEAT;
 	return AGENT_NOTHING;
 }

@@ -26,6 +26,8 @@ struct agent {
 	struct lease leases[LEASES];
 	int64_t session_ms, heartbeat_ms;
 	bool registered, fenced;
+	bool leaving;	 /* it wants to stop, */
+	bool left;	 /* and may: it leads nothing any more */
 	bool asking;	 /* the controller has not answered yet */
 	int64_t epoch;	 /* broker epoch */
 	int64_t beat_ms; /* when the next heartbeat is due */
@@ -33,7 +35,7 @@ struct agent {
 
 enum agent_action { AGENT_NOTHING, AGENT_REGISTER, AGENT_HEARTBEAT };
 struct agent_heartbeat {
-	bool want_fence;
+	bool want_fence, want_shut_down;
 	int64_t offset; /* applied by all */
 };
 
@@ -50,6 +52,8 @@ void agent_unheard(struct agent *a, int64_t now_ms);
 void agent_hurry(struct agent *a, int64_t now_ms); /* somebody else is the controller */
 void agent_registered(struct agent *a, int64_t epoch, bool fenced, int64_t now_ms);
 void agent_beaten(struct agent *a, bool fenced, int64_t now_ms);
+void agent_leave(struct agent *a, int64_t now_ms);
+void agent_may_leave(struct agent *a); /* the controller says so */
 void agent_refused(struct agent *a,
 		   int64_t now_ms); /* the controller knows us no more, or not yet */
 /* What is to be done now; ask again after it was done. *wake_ms: when to ask again at the latest.

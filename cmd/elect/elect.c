@@ -350,7 +350,9 @@ static void on_signal(void *arg)
 	int s;
 
 	while ((s = selfpipe_read()) > 0)
-		if (s == SIGTERM || s == SIGINT || s == SIGHUP)
+		if (s == SIGUSR1)
+			self_leave(e);
+		else if (s == SIGTERM || s == SIGINT || s == SIGHUP)
 			e->stop = true;
 	if (s < 0)
 		strerr_diefu1sys(111, "read a signal");
@@ -377,7 +379,8 @@ static void catch_signals(struct elect *e)
 	int fd = selfpipe_init();
 
 	if (fd < 0 || sig_ignore(SIGPIPE) < 0 || selfpipe_trap(SIGTERM) < 0
-	    || selfpipe_trap(SIGINT) < 0 || selfpipe_trap(SIGHUP) < 0)
+	    || selfpipe_trap(SIGINT) < 0 || selfpipe_trap(SIGHUP) < 0
+	    || selfpipe_trap(SIGUSR1) < 0)
 		strerr_diefu1sys(111, "catch signals");
 	if (port_watch(e->loop, fd, on_signal, e) < 0)
 		strerr_diefu1sys(111, "watch signals");
@@ -405,6 +408,7 @@ int main(int argc, char const *const *argv)
 		strerr_dief1x(errno == EINVAL ? 100 : 111, why);
 	if (mkdir("run", 0777) < 0 && errno != EEXIST)
 		strerr_diefu1sys(111, "make run");
+	unlink(LEFT_FILE);
 	if (settings_incarnation(&e->settings, "run") < 0)
 		strerr_diefu1sys(111, "keep run/incarnation");
 	e->loop = port_loop_new();

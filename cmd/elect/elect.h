@@ -58,6 +58,7 @@ struct elect {
 		struct port_from from;
 	} heard[SESSIONS_MAX];
 	int heard_n;
+	int64_t beaten_offset; /* applied here, as the last heartbeat said */
 	int32_t lost_leader; /* the connection to it is lost; -1: to none */
 	struct pull pull;
 	int64_t members_ms; /* when the voters are looked at again */
@@ -80,6 +81,7 @@ struct elect {
 	bool deletes;		/* the request under way does */
 };
 enum { ROOM_MS = 2000 }; /* between tries that need room on the disk */
+#define LEFT_FILE "run/left"
 #define RESERVE "scratch/elect.reserve"
 
 int64_t wall_ms(void);
@@ -144,5 +146,6 @@ int64_t forward_turn(struct elect *e, int64_t now_ms); /* when to come again */
 void hangup_heard(struct elect *e, const struct port_call *c, const struct wire_request *q);
 void hangup(struct elect *e, struct port_from from); /* that call's connection was closed */
 /* self.c: registers and heartbeats this broker */
+void self_leave(struct elect *e); /* hands over its leaderships, then makes LEFT_FILE */
 int64_t self_turn(struct elect *e, int64_t now_ms); /* when to come again */
 #endif

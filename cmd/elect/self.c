@@ -1,6 +1,8 @@
 /* This broker's own registration and heartbeats: what the agent asks for goes to the active
  * controller as any broker's request does, wherever that is. */
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <skalibs/strerr.h>
 
@@ -27,6 +29,17 @@ static void registered(struct elect *e, const struct broker_registration_respons
 	}
 }
 
+/* svc/stop waits for the file. */
+static void say_left(void)
+{
+	int fd = open(LEFT_FILE, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+
+	if (fd < 0)
+		strerr_warnwu1sys("make " LEFT_FILE);
+	else
+		close(fd);
+}
+
 static void beaten(struct elect *e, const struct broker_heartbeat_response *out)
 {
 	bool was = e->agent.fenced;
@@ -35,8 +48,12 @@ static void beaten(struct elect *e, const struct broker_heartbeat_response *out)
 		agent_refused(&e->agent, port_now_ms());
 		return;
 	}
+	if (out->should_shut_down)
+		agent_may_leave(&e->agent);
 	agent_beaten(&e->agent, out->is_fenced, port_now_ms());
-	if (was != out->is_fenced)
+	if (e->agent.left)
+		say_left();
+	else if (was != out->is_fenced)
 		strerr_warni1x(out->is_fenced ? "fenced: a program of this node is silent"
 					      : "unfenced");
 }
@@ -150,6 +167,8 @@ static void beat(struct elect *e, const struct agent_heartbeat *h, int64_t now_m
 	in.broker_epoch = e->agent.epoch;
 	in.current_metadata_offset = h->offset;
 	in.want_fence = h->want_fence;
+	in.want_shut_down = h->want_shut_down;
+	e->beaten_offset = h->offset;
 	if (!leads(e)) {
 		ask_there(e, HEARTBEAT, HEARTBEAT_VERSION, &in, now_ms);
 		return;
@@ -157,6 +176,28 @@ static void beat(struct elect *e, const struct agent_heartbeat *h, int64_t now_m
 	wire_init(&wire_broker_heartbeat_response, &out);
 	if (ask_here(e, broker_heartbeat, &in, &out, now_ms) == 0)
 		beaten(e, &out);
+}
+
+static bool another(const struct elect *e, bool leaves)
+{
+	const struct meta_broker *b;
+	size_t at = 0;
+
+	while ((b = map_next(&e->image.brokers, &at)))
+		if (b->id != e->settings.node.id && !b->fenced
+		    && b->in_controlled_shutdown == leaves)
+			return true;
+	return false;
+}
+
+/* Who is alone has nobody to hand over to. */
+void self_leave(struct elect *e)
+{
+	agent_leave(&e->agent, port_now_ms());
+	if (!another(e, false))
+		agent_may_leave(&e->agent);
+	if (e->agent.left)
+		say_left();
 }
 
 int64_t self_turn(struct elect *e, int64_t now_ms)
@@ -170,6 +211,10 @@ int64_t self_turn(struct elect *e, int64_t now_ms)
 		epoch = e->quorum.epoch;
 		agent_hurry(&e->agent, now_ms);
 	}
+	/* Who leaves waits until we know that it does. */
+	agent_next(&e->agent, now_ms, &h, &wake);
+	if (h.offset > e->beaten_offset && another(e, true))
+		agent_hurry(&e->agent, now_ms);
 	/* Register, then at once the heartbeat that may be due: never more than a few steps. */
 	for (int i = 0; i < 4; i++)
 		switch (agent_next(&e->agent, now_ms, &h, &wake)) {
