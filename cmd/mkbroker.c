@@ -143,6 +143,17 @@ static void make_link(const char *target, const char *name)
 	if (rename(new, name) < 0) strerr_diefusys(111, "rename ", new, " to ", name);
 }
 
+/* A run that was killed may have left settings that this one does not have. */
+static void empty_env(const char *env)
+{
+	struct dirent *e;
+	DIR *d = dry ? NULL : opendir(env);
+	while (d && (e = readdir(d)))
+		if (*e->d_name != '.' && unlinkat(dirfd(d), e->d_name, 0) < 0)
+			strerr_diefusys(111, "remove ", env, "/", e->d_name);
+	if (d) closedir(d);
+}
+
 static void make_env(const char *env)
 {
 	make_directory(env, 0755);
@@ -152,6 +163,7 @@ static void make_env(const char *env)
 
 /* --- the parts of a node's directory --- */
 
+/* But for what a run that was killed has left of the first file there. */
 static bool is_empty(const char *name)
 {
 	struct dirent *e;
@@ -159,7 +171,9 @@ static bool is_empty(const char *name)
 	DIR *d = opendir(name);
 	if (!d && errno == ENOENT) return true;
 	if (!d) strerr_diefusys(111, "open directory ", name);
-	while ((e = readdir(d))) entries += strcmp(e->d_name, ".") && strcmp(e->d_name, "..");
+	while ((e = readdir(d)))
+		entries += strcmp(e->d_name, ".") && strcmp(e->d_name, "..") &&
+		           strcmp(e->d_name, METAPROPERTIES_FILE ".tmp");
 	closedir(d);
 	return entries == 0;
 }
@@ -287,6 +301,7 @@ static void make_node(const char *node_id, const char *cluster_id, const char *h
 	make_directory(text("%s/logs", dir), 0755);
 	make_svc();
 	make_run();
+	empty_env(new);
 	make_env(new);   /* last, under its name when complete: env/ makes the directory a node's */
 	if (!dry && rename(new, env) < 0) strerr_diefusys(111, "rename ", new, " to ", env);
 }
