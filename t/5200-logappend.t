@@ -274,6 +274,27 @@ def delete_records():
     t.same(delete('__consumer_offsets', 0), (17, -1), 'an internal topic')
     t.same(delete('none', 0), (3, -1), 'an unknown topic')
 
+    def files(suffix):
+        return sorted(int(os.path.basename(f)[:20]) for f in glob.glob(
+            node.dir + '/log/old-0/*' + suffix))
+    node.topic('old', bytes([20] * 16), segment_bytes='1048576', file_delete_delay_ms='60000')
+    for i in range(10):
+        node.produce('old', batch([b'x' * 300000]))
+    t.same(files('.log'), [0, 3, 6, 9], 'four segments')
+    layout = node.slots()['old-0']['layout']
+    t.same(delete('old', 7), (0, 7), 'a log start in the third')
+    t.ok(until(lambda: files('.log') == [6, 9]), 'the two before are dropped', files('.log'))
+    t.same(files('.log.deleted'), [0, 3], 'and kept under another name for a while')
+    t.ok(node.slots()['old-0']['layout'] > layout, 'the page says that files are gone')
+    t.ok('old 0 7\n' in open(node.dir + '/log/log-start-offset-checkpoint').read(),
+         'where it begins is on disk')
+    node.config('old', file_delete_delay_ms='0')
+    t.same(delete('old', -1), (0, 10), 'all of it')
+    t.ok(until(lambda: files('.log') == [9] and not files('.deleted')),
+         'what is dropped is removed after file.delete.delay.ms')
+    t.ok(node.program.poll() is None and node.produce('old', batch([b'x']))['BaseOffset'] == 10,
+         'and it goes on')
+
 
 def wakes():
     p = Port(node.dir + '/run/logappend', b'reader', sleeper=True)

@@ -53,9 +53,7 @@ static int64_t high_watermark(const struct partition *p)
 /* Only where files alone do not say it (LogManager.checkpointLogStartOffsetsInDir). */
 static int64_t log_start_offset(const struct partition *p)
 {
-	struct log_segment_info first;
-	int64_t start = log_start(p->log);
-	return log_segments(p->log, &first, 1) > 0 && first.base >= start ? -1 : start;
+	return log_start_told(p->log) ? -1 : log_start(p->log);
 }
 
 /* What an offline partition had is kept: its files may come back. */
@@ -209,7 +207,7 @@ void checkpoints_start(void)
 		strerr_diefusys(111, "set timers");
 }
 
-/* A deletion is answered after its log start is on disk. */
+/* A deletion is answered after its log start is on disk; its files go then, not before. */
 void checkpoints_turn(void)
 {
 	static int64_t pause_until;
@@ -220,6 +218,8 @@ void checkpoints_turn(void)
 	node.log_starts_changed = write_log_starts() < 0;
 	if (node.log_starts_changed)
 		pause_until = port_now_ms() + PAUSE_MS;
+	else
+		retention_turn();
 }
 
 int checkpoints_cut(void)

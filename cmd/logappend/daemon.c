@@ -177,6 +177,7 @@ void serve(void)
 	if (node.epochs_written && syncfs(node.dirfd) < 0)
 		die_sync("log");
 	checkpoints_lower();
+	retention_turn();
 	check_syncs();
 	if (unlink(SYNC_FAILED) < 0 && errno != ENOENT)
 		strerr_diefusys(111, "unlink " SYNC_FAILED);

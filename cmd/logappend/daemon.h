@@ -138,12 +138,14 @@ void files_note(struct partition *p);                   /* it may have opened so
 void files_forget(struct partition *p);                 /* it closed all */
 int files_most_ranges(void);                            /* of one fetch of a replica */
 
-/* --- metadata.c, strays.c, removal.c, configs.c --- */
+/* --- metadata.c, strays.c, retention.c, removal.c --- */
 void metadata_start(void);
 void partition_configure(struct partition *p);
 void strays_put_away(void);                             /* what the metadata does not know */
 bool stray_check(struct partition *p);                  /* was another topic's: put away */
+void retention_turn(void);                              /* log starts moved, and are on disk */
 void deleted_later(const char *renamed, int64_t delay_ms);   /* remove this directory then */
+void deleted_files_later(const struct partition *p);    /* remove what it has renamed by now */
 void deleted_find(void);                                /* those that an earlier run left */
 void deleted_turn(void);
 

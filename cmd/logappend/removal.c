@@ -1,5 +1,5 @@
-/* Directories of topics that are gone, removed after a delay by a child: to free a large file takes
- * the kernel long, and nobody waits for that. */
+/* Directories of topics that are gone, and segments that are, removed after a delay by a child: to
+ * free a large file takes the kernel long, and nobody waits for that. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -12,6 +12,7 @@
 struct deletion {
 	struct port_timer timer;
 	struct deletion *next;     /* due as well */
+	int64_t before_ms;         /* only what was renamed in it before then; 0: the directory */
 	char name[];
 };
 
@@ -21,9 +22,12 @@ static int end = -1;               /* a pipe that closes with it */
 
 static void remove_all(const struct deletion *d)
 {
-	for (; d; d = d->next)
-		if (log_remove_dir(node.dirfd, d->name) < 0)
+	for (; d; d = d->next) {
+		int r = d->before_ms ? log_reap_dir(node.dirfd, d->name, d->before_ms)
+			: log_remove_dir(node.dirfd, d->name);
+		if (r < 0 && !(d->before_ms && errno == ENOENT))    /* else its topic is gone */
 			say(d->name, ": cannot remove: ", strerror(errno));
+	}
 }
 
 static void free_all(struct deletion *d)
@@ -92,14 +96,25 @@ void deleted_turn(void)
 	due = NULL;
 }
 
-void deleted_later(const char *renamed, int64_t delay_ms)
+static void later(const char *name, int64_t before_ms, int64_t delay_ms)
 {
-	struct deletion *d = calloc(1, sizeof *d + strlen(renamed) + 1);
+	struct deletion *d = calloc(1, sizeof *d + strlen(name) + 1);
 	if (!d)
 		return;    /* the next start finds it */
-	strcpy(d->name, renamed);
+	strcpy(d->name, name);
+	d->before_ms = before_ms;
 	d->timer.fn = is_due;
 	d->timer.arg = d;
 	if (port_timer_set(node.loop, &d->timer, port_now_ms() + delay_ms) < 0)
 		free(d);
+}
+
+void deleted_later(const char *renamed, int64_t delay_ms)
+{
+	later(renamed, 0, delay_ms);
+}
+
+void deleted_files_later(const struct partition *p)
+{
+	later(p->name, wall_ms() + 1, p->delete_delay_ms);
 }

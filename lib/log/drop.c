@@ -35,6 +35,8 @@ int log_drop_below(struct log *l, int64_t offset, int *dropped)
 	if (!n)
 		return r;
 	l->layout++;
+	l->dropped = true;
+	log_note_dir(l);
 	l->segments_n -= n;
 	memmove(l->segments, l->segments + n, (size_t)l->segments_n * sizeof *l->segments);
 	int64_t first = l->segments[0].base;
@@ -44,33 +46,46 @@ int log_drop_below(struct log *l, int64_t offset, int *dropped)
 	return r;
 }
 
+bool log_start_told(const struct log *l)
+{
+	return !l->dropped && l->segments[0].base >= l->start;
+}
+
+/* Is it such a file, renamed before then? The rename set the change time. */
+static bool is_reaped(int fd, const char *file, int64_t older_than_ms)
+{
+	static const char end[] = ".deleted";
+	struct log_entry e;
+	struct stat st;
+	size_t n = log_name_parse(file, &e) < 0 ? 0 : strlen(file);
+	return n >= sizeof end && !strcmp(file + n - (sizeof end - 1), end)
+	       && fstatat(fd, file, &st, 0) == 0
+	       && (int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000 < older_than_ms;
+}
+
+int log_reap_dir(int dirfd, const char *name, int64_t older_than_ms)
+{
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *d = fd < 0 ? 0 : fdopendir(fd);
+	int r = 0;
+	if (!d) {
+		if (fd >= 0)
+			close(fd);
+		return -1;
+	}
+	for (struct dirent *f; (f = readdir(d));)
+		if (is_reaped(fd, f->d_name, older_than_ms) && unlinkat(fd, f->d_name, 0) < 0
+		    && errno != ENOENT)
+			r = -1;
+	int e = errno;
+	closedir(d);
+	errno = e;
+	return r;
+}
+
 int log_reap(struct log *l, int64_t older_than_ms)
 {
-	struct log_entry *v;
-	struct stat st;
-	char path[LOG_PATH];
-	int n, r = 0;
-	bool left = false;
-	if (!l->deleted_files)
-		return 0;
-	if (log_list(l->dirfd, l->name, &v, &n) < 0)
-		return log_fail(l, l->name, -1, "list");
-	for (int i = 0; i < n; i++) {
-		size_t z = strlen(v[i].suffix);
-		if (z < 8 || strcmp(v[i].suffix + z - 8, ".deleted"))
-			continue;
-		log_path(l, v[i].base, v[i].suffix, path);
-		/* the rename set the change time */
-		if (fstatat(l->dirfd, path, &st, 0) < 0 && errno == ENOENT)
-			continue;
-		if ((int64_t)st.st_ctim.tv_sec * 1000 + st.st_ctim.tv_nsec / 1000000 >= older_than_ms)
-			left = true;
-		else if (unlinkat(l->dirfd, path, 0) < 0 && errno != ENOENT)
-			r = log_fail(l, path, -1, "unlink");
-	}
-	free(v);
-	l->deleted_files = left || r < 0;
-	return r;
+	return log_reap_dir(l->dirfd, l->name, older_than_ms) < 0 ? log_fail(l, l->name, -1, "reap") : 0;
 }
 
 /* LocalLog.logDeleteDirName: TOPIC-P.UUID-delete, the topic cut so that the name has at most 255

@@ -41,7 +41,7 @@ struct log {
 	int64_t now_ms;             /* the latest time any call brought */
 	uint32_t layout, shaped;
 	bool broken;                /* an append could not be undone */
-	bool deleted_files;         /* there may be *.deleted files to reap */
+	bool dropped;               /* segments, which a power loss may bring back */
 
 	struct segment *segments;   /* in order; the last is active; never empty once open */
 	int segments_n, segments_cap;

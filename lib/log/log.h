@@ -158,10 +158,15 @@ int log_truncate(struct log *l, int64_t to);  /* drop records at and after `to`;
 int log_restart_at(struct log *l, int64_t offset);  /* drop everything, begin empty at offset */
 /* DeleteRecords: log start; the owner checkpoints it */
 int log_set_start(struct log *l, int64_t offset);
-/* whole segments below offset are renamed to .deleted */
+/* whole segments below offset are renamed to .deleted; syncs nothing */
 int log_drop_below(struct log *l, int64_t offset, int *dropped);
-/* unlink .deleted files renamed before that time */
+/* Do the files alone say where the log begins, also after a power loss? Else the owner's checkpoint
+ * must. */
+bool log_start_told(const struct log *l);
+/* Unlinks .deleted files that were renamed before that time (wall clock). To free a large file
+ * takes long: the second is for a process that nobody waits for. */
 int log_reap(struct log *l, int64_t older_than_ms);
+int log_reap_dir(int dirfd, const char *name, int64_t older_than_ms);
 /* Renames the directory to NAME.UUID-delete as Kafka does and frees l; log_remove_dir removes it
  * later. Syncs nothing: after a power loss the directory may have its old name again. */
 int log_delete(struct log *l, char *renamed, size_t size);

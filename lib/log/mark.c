@@ -116,8 +116,8 @@ static int cut_indexes(struct log *l, const struct place *p)
 	return txnindex_cut(l, p->batch.base_offset);
 }
 
-/* The producers at offset `to`, from the last but one of the snapshots. That one stays as it is, and
- * another comes behind it, so that a second recovery comes to the same. */
+/* The producers at offset `to`, from the last but one of the snapshots. That one stays as it is,
+ * and another comes behind it, so that a second recovery comes to the same. */
 static int begin_producers(struct log *l, int64_t to, int64_t now_ms)
 {
 	int64_t newest = snapshot_newest(l);

@@ -108,7 +108,7 @@ void log_synced(struct log *l, int64_t up_to)
 	}
 	if (l->new_entries && l->own_dir_since < up_to) {
 		close_dir(l);
-		l->new_entries = l->above = false;
+		l->new_entries = l->above = l->dropped = false;
 	}
 	if (l->rolled && l->rolled->end <= up_to)
 		up_to = l->rolled->end - 1;

@@ -71,7 +71,6 @@ int log_mark_deleted(struct log *l, int i)
 		log_path(l, base, ".snapshot.deleted", b)) < 0 &&
 	    errno != ENOENT)
 		return log_fail(l, a, -1, "rename");
-	l->deleted_files = true;
 	return 0;
 }
 
