@@ -324,7 +324,7 @@ class Node:
         self.env['PATH'] = (path + ':' if path else '') + self.top + \
                             '/build/bin:' + os.environ['PATH']
         self.elect = Elect(os.path.join(directory, 'run/elect'))
-        self.program = None
+        self.program, self.under = None, []    # words before the program's
         self.partition_epoch = 0
         self.elect.add(
             ('FeatureLevelRecord', 0, {'Name': 'metadata.version', 'FeatureLevel': 25}),
@@ -376,8 +376,8 @@ class Node:
 
         self.elect.applied.clear()
         self.err = open(os.path.join(self.dir, 'err'), 'a')
-        self.program = subprocess.Popen([self.PROGRAM], cwd=self.dir, env=self.env, stderr=self.err,
-                                        preexec_fn=child, close_fds=False)
+        self.program = subprocess.Popen(self.under + [self.PROGRAM], cwd=self.dir, env=self.env,
+                                        stderr=self.err, preexec_fn=child, close_fds=False)
         os.close(ours)
         said = select.select([ready], [], [], seconds)[0] and os.read(ready, 1)
         os.close(ready)
