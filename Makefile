@@ -1,4 +1,4 @@
-# make         builds everything under build/   make lab   leaves a node running, with records in it
+# make         builds everything under build/   make lab   leaves three nodes running, with records
 # make check   runs the tests under t/          make install PREFIX=/usr/local
 #
 # make plant builds it with one bug after the other and shows which test finds it; see t/planted.sh.
