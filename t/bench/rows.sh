@@ -1,8 +1,9 @@
 # shellcheck shell=bash
 # The rows. Each is a function that measures $system once, at $broker, on topic $name, and tells
 # sample() what it saw. setup: which nodes (default: answers from the page cache; durable: after a
-# sync; own: the row starts them; alone: the same, and there is none of Apache Kafka), whether the
-# floor runs too, partitions.
+# sync; own: the row starts them; alone: the same, and there is none of Apache Kafka; three, disk:
+# three nodes, ours with answers from the page cache, after a sync), whether the floor runs too,
+# partitions.
 declare -A setup=()
 row() { # row NAME NODES FLOOR PARTITIONS
 	setup[$1]="$2 $3 $4"
@@ -11,7 +12,7 @@ bench_topic() {
 	local partitions
 	read -r _ _ partitions <<<"${setup[$row]}"
 	[ "$system" != floor ] || return 0
-	topic -b "$broker" make -p "$partitions" -r 1 -c file.delete.delay.ms=1000 "$name" || exit 1
+	topic -b "$broker" make -p "$partitions" -r "$count" -c file.delete.delay.ms=1000 "$name" || exit 1
 	# Kafka answers before the broker has learned what its controller made.
 	until_ok 120 logbench -b "$broker" -n "$partitions" -c "$partitions" -f 1 -s 1 tiny "$name" \
 		>"$tmp/first" 2>&1 || { diag "$(cat "$tmp/first")"; exit 1; }
@@ -302,4 +303,5 @@ row_group-10000() {
 rows=(produce small-1 small-10 small-100 fetch-1M fetch-64K e2e-1k e2e-10k e2e-50k connect commits
 	client-1K client-1K-all client-64K client-100 durable-1 durable-100 durable-paced durable-client-1
 	durable-client-100 start memory group-classic group-consumer group-2000 group-10000
-	grow-partitions grow-segments)
+	grow-partitions grow-segments three-client three-e2e-1k three-e2e-10k three-client-disk
+	three-e2e-1k-disk three-e2e-10k-disk three-start three-faults three-1000)

@@ -6,6 +6,7 @@ source t/lib.sh
 source t/bench/nodes.sh
 source t/bench/rows.sh
 source t/bench/growth.sh
+source t/bench/three.sh
 pairs=${PAIRS:-5}
 out=$top/build/bench
 tools=$top/build/bench/bin
@@ -74,18 +75,19 @@ start_nodes() { # start_nodes default|durable
 	running=$kind
 	node_dir=([ours]=$tmp/$kind-ours [kafka]=$tmp/$kind-kafka [floor]=$tmp/floor)
 	log_dir=([ours]=$tmp/$kind-ours/1/log [kafka]=$tmp/$kind-kafka/log [floor]=/nonexistent)
+	[[ $kind != @(three|disk) ]] || count=3 log_dir[kafka]=$tmp/$kind-kafka/1/log
 	settings=(odradek.flush=os)
-	[ "$kind" = default ] || settings=(odradek.flush=sync)
+	[[ $kind = @(default|three) ]] || settings=(odradek.flush=sync)
 	node_up ours "${node_dir[ours]}" "$port" "${settings[@]}" || exit 1
 	settings=(log.segment.delete.delay.ms=1000) # of topics that go: a minute otherwise
-	[ "$kind" = default ] || settings+=(log.flush.interval.messages=1)
+	[ "$kind" != durable ] || settings+=(log.flush.interval.messages=1)
 	node_up kafka "${node_dir[kafka]}" $((port + 10)) "${settings[@]}" || exit 1
 }
 stop_nodes() {
 	[ -n "$running" ] || return 0
 	node_down ours "${node_dir[ours]}"
 	node_down kafka "${node_dir[kafka]}"
-	running=
+	running='' count=1
 }
 floor_up() { # floor_up PARTITIONS
 	mkdir -p "$tmp/floor"
