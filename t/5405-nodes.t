@@ -94,6 +94,25 @@ ok 'it comes back' lab up -d "$lab" "$first"
 ok 'and serves' until_ok 10 all_serve
 is 'it knows what was done without it' "$(topic -b "$(at "$first")" ls | grep -c '^without')" 1
 
+# A controller that is stopped in its tracks: the request goes to the next one.
+first=$(leader)
+other=$((first % 3 + 1))
+lab pause -d "$lab" "$first" elect
+ok 'made while the active controller stands still' topic -b "$(at "$other")" make -p 1 -r 3 still
+lab resume -d "$lab" "$first" elect
+ok 'all serve again' until_ok 20 all_serve
+
+# Without a majority nothing is decided; who asked meanwhile is answered when there is one again.
+lab kill -d "$lab" 2
+lab kill -d "$lab" 3
+topic -b "$(at 1)" make -p 1 -r 1 waited >"$tmp/waited" 2>&1 &
+waited=$!
+lab up -d "$lab" 2 >/dev/null
+wait "$waited"
+is 'it is answered when there is a majority' "$?" 0
+lab up -d "$lab" 3 >/dev/null
+ok 'all serve again' until_ok 20 all_serve
+
 # A node that is stopped hands over first: at no moment is anything without a leader.
 topic -b "$(at 1)" make -p 12 -r 3 led >/dev/null
 leaders() { topic -b "$(at "$1")" show led | cut -f3 | sort -u | tr '\n' ' '; }
