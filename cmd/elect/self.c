@@ -148,6 +148,7 @@ static void register_self(struct elect *e, int64_t now_ms)
 	f[3].max_supported_version = META_ELR_LEVEL_MAX;
 	in.log_dirs = &directory;
 	in.log_dirs_n = 1;
+	in.previous_broker_epoch = settings_previous_epoch();
 	if (!leads(e)) {
 		ask_there(e, REGISTRATION, REGISTRATION_VERSION, &in, now_ms);
 		return;

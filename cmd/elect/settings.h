@@ -32,4 +32,6 @@ bool settings_item(const char **list, struct span *item);
 int settings_read(struct settings *s, char *why, int why_n);
 /* The incarnation in DIR/incarnation, made when it is not there. -1 with errno. */
 int settings_incarnation(struct settings *s, const char *dir);
+/* The broker epoch of the last life of this node, where that ended in order; else -1. */
+int64_t settings_previous_epoch(void);
 #endif

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -196,6 +197,20 @@ void serve(void)
 /* --- start and stop ----------------------------------------------------------------------------
  */
 
+/* elect tells the controller which life ended in order, and may come later than this. What is not
+ * there or not whole counts as no such life. */
+static void copy_marker(void)
+{
+	char text[64];
+	int n = snprintf(text, sizeof text, "{\"version\":0,\"brokerEpoch\":%lld}",
+			 (long long)node.clean_epoch);
+	int fd = open("run/" CLEANSHUTDOWN_FILE, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0 || write(fd, text, (size_t)n) != n)
+		strerr_warnwusys("copy " CLEANSHUTDOWN_FILE " to run");
+	if (fd >= 0)
+		close(fd);
+}
+
 static void take_directory(void)
 {
 	struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
@@ -206,6 +221,8 @@ static void take_directory(void)
 	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &whole) < 0)
 		strerr_diefusys(111, "lock log/.lock");
 	int r = cleanshutdown_read(node.dirfd, &node.clean_epoch);
+	if (r == 1)
+		copy_marker();
 	if (r < 0 || cleanshutdown_remove(node.dirfd) < 0) {
 		check_syncs();
 		strerr_diefusys(111, "take away log/" CLEANSHUTDOWN_FILE);
