@@ -87,6 +87,7 @@ stop_nodes() {
 	[ -n "$running" ] || return 0
 	node_down ours "${node_dir[ours]}"
 	node_down kafka "${node_dir[kafka]}"
+	# shellcheck disable=SC2034 # of nodes.sh
 	running='' count=1
 }
 floor_up() { # floor_up PARTITIONS
