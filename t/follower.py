@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# follower.py PORT
 # replicate and logappend follow a leader of ours: two nodes beside metadata logs that are played
 # here, programs killed, leaders changed, logs that diverge, are cut, begin anew.
 import glob
@@ -20,10 +21,10 @@ seed = int(os.environ.get('SEED', time.time_ns() % 10**9))
 print('# SEED=%d' % seed, flush=True)
 rng = random.Random(seed)
 FLUSH = os.environ.get('FLUSH', 'sync')
-tmp = os.path.abspath('build/tmp/5255-follower.%d' % os.getpid())
+tmp = os.path.abspath('build/tmp/5256-follower.%d' % os.getpid())
 os.makedirs(tmp)
 t = Tap()
-FIRST = 23000 + os.getpid() % 200 * 2
+FIRST = int(sys.argv[1])
 A, B = b'\x0a' * 16, b'\x0b' * 16
 
 
