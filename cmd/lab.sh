@@ -60,7 +60,8 @@ await() { # until all services of node $1 say that they can serve; not when one 
 		[ $SECONDS -lt $deadline ] || give_up "$1"
 		running "$1" || die 111 "node $1 was ended while it started"
 		for service in "${services[@]}"; do
-			[ "$(s6-svstat -o up,wantedup "$service")" != 'false false' ] || give_up "$1"
+			[ "$(s6-svstat -o up,wantedup "$service" 2>/dev/null)" != 'false false' ] ||
+				give_up "$1"
 		done
 	done
 }
