@@ -280,6 +280,20 @@ static void refuse(struct request *q, int error)
 	request_drop(q);
 }
 
+/* A replica that has more to say does not wait for the answer to what it said before; it gets that
+ * now. */
+static void answer_before(const struct fetch_request *in)
+{
+	const struct fetch_set *set = fetch_sessions_next(sessions, in);
+	const struct session *s = set ? set->owner : NULL;
+	struct fetch *f = s ? s->waiting : NULL;
+	if (!f)
+		return;
+	look(f);
+	answer_now(f);
+	end(f);
+}
+
 static int begin(struct fetch *f, const struct fetch_request *in)
 {
 	int version = f->q->version;
@@ -296,6 +310,7 @@ static int begin(struct fetch *f, const struct fetch_request *in)
 	f->max_bytes = in->max_bytes;
 	f->min_bytes = in->min_bytes < in->max_bytes ? in->min_bytes : in->max_bytes;
 	f->deadline_ms = now + in->max_wait_ms;
+	answer_before(in);
 	return fetch_begin(sessions, in, version, now, &f->set, &f->kind);
 }
 
@@ -316,13 +331,6 @@ void replica_fetch(const struct port_call *c, const struct wire_request *r)
 		port_answer(node.loop, q->from, PORT_CLOSE, 0, NULL, 0);
 		request_drop(q);
 		return;
-	}
-	struct session *s = f->set->owner;
-	if (s && s->waiting) {
-		struct fetch *before = s->waiting;    /* the replica has gone on */
-		look(before);
-		answer_now(before);
-		end(before);
 	}
 	progress(f);
 	if (!answered(f))

@@ -177,6 +177,13 @@ int fetch_sessions_count(const struct fetch_sessions *c)
 	return (int)c->by_id.n;
 }
 
+struct fetch_set *fetch_sessions_next(const struct fetch_sessions *c,
+                                      const struct fetch_request *in)
+{
+	struct fetch_set *s = map_get(&c->by_id, &in->session_id, sizeof in->session_id);
+	return s && in->session_epoch > 0 && s->epoch == in->session_epoch ? s : 0;
+}
+
 static void evict(struct fetch_sessions *c, int32_t id)
 {
 	fetch_set_drop(map_del(&c->by_id, &id, sizeof id));

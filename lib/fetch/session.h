@@ -54,6 +54,9 @@ struct fetch_sessions *fetch_sessions_new(int max);
 void fetch_sessions_hook(struct fetch_sessions *c, const struct fetch_hooks *h);  /* borrowed */
 void fetch_sessions_free(struct fetch_sessions *c);
 int fetch_sessions_count(const struct fetch_sessions *c);
+/* The session that goes on with this request; NULL: none does. Borrowed. */
+struct fetch_set *fetch_sessions_next(const struct fetch_sessions *c,
+                                      const struct fetch_request *in);
 /* Drops those that were not used for FETCH_EVICTION_MS. */
 void fetch_sessions_expire(struct fetch_sessions *c, int64_t now_ms);
 
