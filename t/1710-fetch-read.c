@@ -181,6 +181,37 @@ static void files(void)
 	finish();
 }
 
+/* A consumer that passes many segments holds few of them, and one where others were added and
+ * dropped is followed without listing. */
+static void many_files(void)
+{
+	int most = 0, bad = 0;
+	begin("many-0", 2000);
+	for (int i = 0; i < 200; i++)
+		append(1, 1000, CODEC_NONE);
+	for (int i = 0; i < 200; i++) {
+		get(i, -1, -1, 1 << 20, true, false);
+		bad += f.error || first() != i;
+		if (log_reader_open_files(r) > most)
+			most = log_reader_open_files(r);
+	}
+	ok(!bad && most <= 32, "of 200 files %d are open at most", most);
+	for (int i = 200; i < 220; i++) {
+		append(1, 1000, CODEC_NONE);
+		bad += !log_reader_follow(r, i - 150, log_last_base(l, 1), log_last_base(l, 0));
+		bad += log_reader_first(r) != i - 150;
+		struct fetch_ask a = {.offset = i, .current_leader_epoch = -1,
+		                      .last_fetched_epoch = -1, .max_bytes = 1 << 20};
+		fetch_read(r, &slot, &a, 1 << 20, true, &f);
+		bad += f.error || first() != i;
+	}
+	is_int(bad, 0, "rolls and drops are followed");
+	append(1, 1000, CODEC_NONE);
+	append(1, 1000, CODEC_NONE);
+	ok(!log_reader_follow(r, 0, log_last_base(l, 1), log_last_base(l, 0)), "two rolls are not");
+	finish();
+}
+
 static long read_calls(void)
 {
 	char line[80];
@@ -245,6 +276,7 @@ int main(void)
 	limits();
 	epochs();
 	files();
+	many_files();
 	few_reads("large-0", 500, 60000);
 	few_reads("small-0", 20000, 1000);
 	damage();

@@ -54,6 +54,8 @@ struct log_reader *log_reader_new(int dirfd, const char *name)
 		return 0;
 	r->dirfd = dirfd;
 	r->trusted = INT64_MAX;
+	for (int i = 0; i < READER_OPEN; i++)
+		r->open[i] = -1;
 	return r;
 }
 
@@ -241,10 +243,34 @@ int reader_open(struct log_reader *r, int64_t base, const char *suffix)
 	return fd < 0 && errno != ENOENT ? reader_fail(r, base, suffix, 0, "open") : fd;
 }
 
+/* A consumer that reads a long log passes thousands of segments, so those it has left are closed.
+ * Descriptors of ranges that were just given away stay. */
+static void note_open(struct log_reader *r, const struct reader_segment *s)
+{
+	for (int tries = 0; tries < READER_OPEN; tries++) {
+		int64_t *place = &r->open[r->open_at++ % READER_OPEN];
+		int i = reader_find_segment(r, *place);
+		struct reader_segment *x = i >= 0 && r->v[i].base == *place ? r->v + i : 0;
+		if (x && r->finds - x->used < READER_RECENT)
+			continue;
+		if (x) {
+			close_one(r, &x->fd);
+			close_one(r, &x->index_fd);
+		}
+		*place = s->base;
+		return;
+	}
+}
+
 static int open_once(struct log_reader *r, struct reader_segment *s, int *fd, const char *suffix)
 {
-	if (*fd < 0 && (*fd = reader_open(r, s->base, suffix)) >= 0)
-		r->files++;
+	bool first = s->fd < 0 && s->index_fd < 0;
+	if (*fd >= 0 || (*fd = reader_open(r, s->base, suffix)) < 0)
+		return *fd;
+	r->files++;
+	s->used = r->finds;
+	if (first)
+		note_open(r, s);
 	return *fd;
 }
 
@@ -253,6 +279,7 @@ int reader_fd(struct log_reader *r, struct reader_segment *s, int64_t *bytes)
 	struct stat st;
 	if (open_once(r, s, &s->fd, ".log") < 0)
 		return -1;
+	s->used = r->finds;
 	if (fstat(s->fd, &st) < 0)
 		return reader_fail(r, s->base, ".log", 0, "stat");
 	*bytes = st.st_size;
@@ -478,6 +505,7 @@ int log_reader_find(struct log_reader *r, int64_t offset, int64_t end, int64_t m
 	struct want w = {offset, end, max_bytes, min_one};
 	*range = (struct log_range){.fd = -1};
 	bool gone = false;
+	r->finds++;
 	if (offset >= end)
 		return 0;  /* what lies there may be half written */
 	if (!r->listed && reader_list(r) < 0)

@@ -42,7 +42,8 @@ void log_reader_trust(struct log_reader *r, int64_t offset);
 
 struct log_range {           /* bytes of one segment file */
 	int64_t base;        /* the segment's base offset, which names the file */
-	int fd;              /* borrowed, read only; valid until the next log_reader_layout or free */
+	int fd;              /* borrowed, read only; valid for a few more finds, or until
+	                      * log_reader_layout, follow, rest or free */
 	int64_t position, bytes;
 };
 /* Whole batches from the one that contains `offset` on, at most max_bytes (but at least the first

@@ -5,7 +5,7 @@
 #include "log/epochs.h"
 #include "log/reader.h"
 
-enum { READER_HINTS = 4 };
+enum { READER_HINTS = 4, READER_OPEN = 16, READER_RECENT = 8 };
 
 struct reader_hint {            /* a batch that begins with this offset begins at this position */
 	int64_t offset, position;
@@ -24,6 +24,7 @@ struct reader_segment {
 	int64_t next;           /* base of the next when it was listed; -1: it was the last */
 	bool index_told;        /* that an index of it is wrong */
 	int fd, index_fd;       /* -1: not opened */
+	uint32_t used;          /* in which find */
 	int64_t near;           /* the index entry where a reader stopped */
 	uint8_t next_hint;
 	struct reader_hint hint[READER_HINTS];  /* where readers stopped; offset -1 is free */
@@ -35,6 +36,8 @@ struct log_reader {
 	struct reader_segment *v;   /* in order */
 	int n, cap;
 	int files;              /* open ones */
+	int64_t open[READER_OPEN];  /* a ring: bases of segments that were opened */
+	uint32_t open_at, finds;
 	bool listed;
 	int64_t trusted;            /* batches from this offset on need no check */
 	struct epochs epochs;       /* cache of leader-epoch-checkpoint, valid for this inode and time */
