@@ -89,6 +89,8 @@ static int32_t *min_in_sync(const struct metadata_response *m)
 /* What is wrong with a partition; NULL nothing. */
 static const char *state(const partition *q, int32_t min)
 {
+	if (min > q->replica_nodes_n)
+		min = q->replica_nodes_n;
 	if (q->leader_id < 0)
 		return "offline";
 	if (q->isr_nodes_n < min)
