@@ -99,6 +99,8 @@ void follower_flushed(struct partition *p)
 static int append(struct partition *p, const answer *d)
 {
 	size_t n = d->records.n > 0 ? follow_fit(&p->step, d->records.p, (size_t)d->records.n) : 0;
+	if (!n && d->records.n > 0)
+		return WIRE_UNKNOWN_LEADER_EPOCH;    /* the metadata will say which */
 	if (n && owed)
 		return WIRE_KAFKA_STORAGE_ERROR;
 	if (n) {

@@ -22,7 +22,7 @@ enum follow_act follow_judge(const struct replica *r, const struct follow_answer
 	if (is_stale(r, a))
 		return FOLLOW_STALE;
 	if (a->diverging_epoch >= 0)
-		return FOLLOW_CUT;
+		return a->diverging_end >= 0 ? FOLLOW_CUT : FOLLOW_STALE;
 	if (a->first_offset < 0 || a->first_offset >= r->log_end)
 		return FOLLOW_APPEND;
 	/* Only what the log lacks may come. */
@@ -44,7 +44,7 @@ int64_t follow_cut_to(const struct replica *r, const struct follow_answer *a, in
 		to = own_end;
 	else if (own_epoch >= 0)
 		to = least(own_end, to);
-	return to < 0 ? 0 : least(to, r->log_end);
+	return least(to, r->log_end);
 }
 
 enum follow_act follow_out_of_range(const struct replica *r, const struct follow_answer *a,
