@@ -58,6 +58,41 @@ print(c.call('CreateTopics', 7, Topics=[{'Name': 'x', 'NumPartitions': 1, 'Repli
 P
 is 'NOT_CONTROLLER' "$(python3 "$tmp/refused.py" $((port + 99 + one)))" '41 41 41'
 
+# What a broker of Apache Kafka passes on comes in an envelope.
+cat >"$tmp/envelope.py" <<'P'
+import struct
+import sys
+sys.path.insert(0, 't')
+import raw
+
+
+def envelope(port, api, version, **values):
+    frame = struct.pack('>hhih', raw.KEYS[api], version, 77, 4) + b'some'
+    frame += b'\0' if version >= raw.MESSAGES[api + 'Request'].flexible else b''
+    frame += raw.encode(api + 'Request', version, values)
+    out = raw.Client(port).call('Envelope', 0, RequestData=frame, RequestPrincipal=None,
+                                ClientHostAddress=bytes([127, 0, 0, 1]))
+    if out['ErrorCode']:
+        return out['ErrorCode'], out['ResponseData']
+    data = out['ResponseData']
+    skip = 5 if version >= raw.MESSAGES[api + 'Response'].flexible else 4
+    return struct.unpack('>i', data[:4])[0], raw.decode(api + 'Response', version, data[skip:])
+
+
+leader, follower = int(sys.argv[1]), int(sys.argv[2])
+topic = [{'Name': 'enveloped', 'NumPartitions': 1, 'ReplicationFactor': 1}]
+for version in (4, 7):
+    correlation, out = envelope(leader, 'CreateTopics', version, Topics=topic, TimeoutMs=1000)
+    print(correlation, out['Topics'][0]['ErrorCode'])
+print(*envelope(follower, 'CreateTopics', 7, Topics=topic, TimeoutMs=1000))
+print(*envelope(leader, 'BrokerHeartbeat', 1, BrokerId=1, BrokerEpoch=1))
+P
+is 'an envelope' "$(python3 "$tmp/envelope.py" $((port + 99 + first)) $((port + 99 + one)) 2>&1)" \
+	'77 0
+77 36
+41 None
+42 None'
+
 # Programs on the way die: nobody sees an error.
 for program in dial gate-controller elect; do
 	wrong=0

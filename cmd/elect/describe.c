@@ -169,7 +169,7 @@ int describe_quorum_call(struct elect *e, const struct port_call *c, const struc
 	if (r == 0)
 		r = wire_encode(&wire_describe_quorum_response, q->version, &out, &b, NULL);
 	if (r == 0)
-		port_answer_bytes(e->loop, c->from, b.p, b.n);
+		elect_send(e, c->from, b.p, b.n);
 	arena_free(&a);
 	buf_free(&b);
 	return r;

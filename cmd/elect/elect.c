@@ -26,7 +26,7 @@
 #define USAGE "elect"
 char const *PROG = "elect";
 
-enum { FETCH = 1, DELETE_TOPICS = 20, DESCRIBE_QUORUM = 55, FETCH_SNAPSHOT = 59 };
+enum { FETCH = 1, DELETE_TOPICS = 20, DESCRIBE_QUORUM = 55, ENVELOPE = 58, FETCH_SNAPSHOT = 59 };
 enum { READY_FD = 3, LEAVE_MS = 500 };
 
 static struct elect elect;
@@ -116,7 +116,7 @@ static void answer_waiting(struct elect *e, int64_t now_ms)
 			e->waiting[kept++] = *w;
 			continue;
 		}
-		port_answer_bytes(e->loop, w->from, w->answer.p, w->answer.n);
+		elect_send(e, w->from, w->answer.p, w->answer.n);
 		buf_free(&w->answer);
 	}
 	e->waiting_n = kept;
@@ -177,7 +177,7 @@ static int controller_turn(struct elect *e, const struct port_call *c, const str
 		if (op.values_n > 0)
 			elect_wait(e, c, q, &answer, op.now_ms + op.timeout_ms);
 		else
-			port_answer_bytes(e->loop, c->from, answer.p, answer.n);
+			elect_send(e, c->from, answer.p, answer.n);
 	}
 	buf_free(&answer);
 	operation_free(&op);
@@ -197,7 +197,7 @@ int elect_refuse(struct elect *e, const struct port_call *c, const struct wire_r
 	if (r == 0)
 		r = controller_refuse(q->key, q->version, &answer, &b);
 	if (r == 0)
-		port_answer_bytes(e->loop, c->from, b.p, b.n);
+		elect_send(e, c->from, b.p, b.n);
 	buf_free(&answer);
 	buf_free(&b);
 	operation_free(&op);
@@ -216,6 +216,7 @@ static bool ours(const struct port_call *c, const struct wire_request *q)
 
 void elect_call(struct elect *e, const struct port_call *c)
 {
+	struct envelope envelope;
 	struct wire_request q;
 	int r = -1;
 
@@ -229,6 +230,8 @@ void elect_call(struct elect *e, const struct port_call *c)
 			r = forward_call(e, c, &q);
 		else if (q.key == DESCRIBE_QUORUM)
 			r = describe_quorum_call(e, c, &q);
+		else if (q.key == ENVELOPE)
+			r = envelope_call(e, c, &q);
 		else if (others_have(q.key))
 			r = others_call(e, c, &q);
 		else if (members_have(q.key))
@@ -236,8 +239,10 @@ void elect_call(struct elect *e, const struct port_call *c)
 		else if (controller_has(q.key))
 			r = leads(e) ? controller_turn(e, c, &q) : elect_refuse(e, c, &q);
 	}
-	if (r < 0)
+	if (r < 0) {
+		envelope_forget(e, c->from, &envelope);
 		port_answer(e->loop, c->from, PORT_CLOSE, 0, NULL, 0);
+	}
 }
 
 static void on_call(void *ctx, const struct port_call *c)
@@ -248,8 +253,10 @@ static void on_call(void *ctx, const struct port_call *c)
 static void on_flush(void *ctx, struct port_from from)
 {
 	struct elect *e = ctx;
+	struct envelope envelope;
 
 	hangup(e, from);
+	envelope_forget(e, from, &envelope);
 	fetch_forget(e, from);
 	forward_forget(e, from);
 	forget_waiting(e, from);
@@ -258,6 +265,9 @@ static void on_flush(void *ctx, struct port_from from)
 /* Its last request was answered. */
 static void on_late(void *ctx, struct port_from from)
 {
+	struct envelope envelope;
+
+	envelope_forget(ctx, from, &envelope);
 	hangup(ctx, from);
 }
 

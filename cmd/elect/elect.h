@@ -59,6 +59,12 @@ struct elect {
 	} heard[SESSIONS_MAX];
 	int heard_n;
 	int64_t beaten_offset; /* applied here, as the last heartbeat said */
+	struct envelope { /* a call that came in one; its answer is to go in one */
+		struct port_from from;
+		int32_t correlation;
+		int16_t key, version; /* of what is in it */
+	} *envelopes;
+	int envelopes_n, envelopes_cap;
 	int32_t lost_leader; /* the connection to it is lost; -1: to none */
 	struct pull pull;
 	int64_t members_ms; /* when the voters are looked at again */
@@ -142,6 +148,11 @@ int forward_ask(struct elect *e, int key, int version, const void *request, int6
 		forward_fn *fn);
 void forward_forget(struct elect *e, struct port_from from);
 int64_t forward_turn(struct elect *e, int64_t now_ms); /* when to come again */
+/* envelope.c */
+int envelope_call(struct elect *e, const struct port_call *c, const struct wire_request *q);
+bool envelope_forget(struct elect *e, struct port_from from, struct envelope *out);
+/* An answer to a call, in an envelope if it came in one. */
+void elect_send(struct elect *e, struct port_from to, const void *p, size_t n);
 /* hangup.c */
 void hangup_heard(struct elect *e, const struct port_call *c, const struct wire_request *q);
 void hangup(struct elect *e, struct port_from from); /* that call's connection was closed */

@@ -264,7 +264,7 @@ int members_call(struct elect *e, const struct port_call *c, const struct wire_r
 	if (r == 0 && !change.error && !change.unacknowledged)
 		elect_wait(e, c, q, &b, port_now_ms() + WAIT_MS);
 	else if (r == 0)
-		port_answer_bytes(e->loop, c->from, b.p, b.n);
+		elect_send(e, c->from, b.p, b.n);
 	arena_free(&change.mem);
 	arena_free(&a);
 	buf_free(&b);

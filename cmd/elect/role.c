@@ -159,11 +159,11 @@ static void refuse_waiting(struct elect *e)
 		struct buf b = { 0 };
 
 		if (w->end <= e->quorum.high_watermark)
-			port_answer_bytes(e->loop, w->from, w->answer.p, w->answer.n);
+			elect_send(e, w->from, w->answer.p, w->answer.n);
 		else if (controller_refuse(w->key, w->version, &w->answer, &b) < 0)
 			port_answer(e->loop, w->from, PORT_CLOSE, 0, NULL, 0);
 		else
-			port_answer_bytes(e->loop, w->from, b.p, b.n);
+			elect_send(e, w->from, b.p, b.n);
 		buf_free(&b);
 		buf_free(&w->answer);
 	}
