@@ -493,7 +493,8 @@ def many():
     t.ok(True, 'only the partition that has news is in each answer')
 
 
-for test in (waiting, checks, grows, shrinks, roles, early, throttled, deletes, again, crash, stopped, many):
+for test in (waiting, checks, grows, shrinks, roles, early, throttled, deletes, again, crash,
+             stopped, many):
     test()
 node.stop()
 t.done()
