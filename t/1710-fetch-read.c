@@ -209,6 +209,13 @@ static void many_files(void)
 	append(1, 1000, CODEC_NONE);
 	append(1, 1000, CODEC_NONE);
 	ok(!log_reader_follow(r, 0, log_last_base(l, 1), log_last_base(l, 0)), "two rolls are not");
+	renameat(dirfd_, "many-0/00000000000000000210.log", dirfd_, "many-0/hidden");
+	log_reader_layout(r, log_layout(l));
+	renameat(dirfd_, "many-0/hidden", dirfd_, "many-0/00000000000000000210.log");
+	struct fetch_ask a = {.offset = 210, .current_leader_epoch = -1, .last_fetched_epoch = -1,
+	                      .max_bytes = 1 << 20};
+	fetch_read(r, &slot, &a, 1 << 20, true, &f);
+	is_int(first(), 210, "a list that lacks a segment is read again");
 	finish();
 }
 

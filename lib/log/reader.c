@@ -481,7 +481,7 @@ int reader_lost_end(struct log_reader *r, struct reader_segment *s, int64_t offs
 }
 
 static int find_in(struct log_reader *r, struct reader_segment *s, const struct want *w,
-                   struct log_range *range)
+                   struct log_range *range, int64_t *found)
 {
 	struct scan sc;
 	struct batch b;
@@ -493,6 +493,7 @@ static int find_in(struct log_reader *r, struct reader_segment *s, const struct 
 		fill(r, s, w, &sc, &b, range);
 	int64_t size = sc.end;
 	scan_end(&sc);
+	*found = got > 0 ? b.base_offset : -1;
 	if (got > 0 && (w->offset < r->trusted || b.base_offset > w->offset))
 		return check(r, s, w, &b, &place, range);
 	return got == 0 && w->offset < r->trusted ? reader_lost_end(r, s, w->offset, size)
@@ -505,19 +506,24 @@ int log_reader_find(struct log_reader *r, int64_t offset, int64_t end, int64_t m
 	struct want w = {offset, end, max_bytes, min_one};
 	*range = (struct log_range){.fd = -1};
 	bool gone = false;
+	int64_t found;
 	r->finds++;
 	if (offset >= end)
 		return 0;  /* what lies there may be half written */
 	if (!r->listed && reader_list(r) < 0)
 		return -1;
 	for (int attempt = 0; attempt < 2; attempt++) {
-		int i = reader_find_segment(r, offset);
+		int first = reader_find_segment(r, offset), i = first;
 		if (i < 0 && attempt) {
 			errno = ERANGE;
 			return -1;
 		}
 		for (; i >= 0 && i < r->n; i++) {
-			int got = find_in(r, r->v + i, &w, range);
+			int got = find_in(r, r->v + i, &w, range, &found);
+			/* A list that was read while segments were made may lack one that is older
+			 * than another: it is in the next list. */
+			if (got > 0 && !attempt && i > first && found > offset)
+				break;
 			if (got > 0 || (got < 0 && errno != ENOENT))
 				return got > 0 ? 0 : -1;
 			if ((gone = got < 0))
