@@ -87,6 +87,9 @@ static void test_election(void)
 	STEP(.type = QUORUM_FETCH, .now_ms = 2500, .from = key(2), .epoch = 5, .end = 103,
 	     .valid = true);
 	ok(!todo.committed && quorum.high_watermark == 105, "it never goes back");
+	STEP(.type = QUORUM_FETCH, .now_ms = 2500, .from = key(2), .epoch = 5, .end = -1);
+	ok(!todo.committed && todo.error == 0 && quorum.voters[1].end == 103,
+	   "who fetches a snapshot follows, and has what it had");
 	STEP(.type = QUORUM_TICK, .now_ms = 2500 + 2999);
 	is_int(quorum.role, QUORUM_LEADER, "it waits for a majority to fetch");
 	STEP(.type = QUORUM_TICK, .now_ms = 2500 + 3000);

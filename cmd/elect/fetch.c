@@ -358,10 +358,17 @@ static int16_t read_part(struct elect *e, const struct port_call *c,
 			 int64_t *size)
 {
 	struct snapshot_id id = { f->snapshot_id.end_offset, f->snapshot_id.epoch };
+	struct quorum_event ev = { .type = QUORUM_FETCH,
+				   .from = { in->replica_id, f->replica_directory_id },
+				   .epoch = e->quorum.epoch,
+				   .end = -1,
+				   .now_ms = port_now_ms() };
 	int16_t error = leader_fault(e, c, f->current_leader_epoch);
 
 	if (error)
 		return error;
+	if (c->listener != WIRE_LOCAL && in->replica_id >= 0)
+		elect_quorum(e, &ev, NULL);
 	if (id.offset == 0 || !store_snapshot_has(&e->store, id))
 		return WIRE_SNAPSHOT_NOT_FOUND;
 	if (f->position < 0 || in->max_bytes < 0)

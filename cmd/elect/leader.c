@@ -194,9 +194,10 @@ void quorum_fetch(struct quorum *q, const struct quorum_event *e, struct quorum_
 		      : e->epoch > q->epoch ? WIRE_UNKNOWN_LEADER_EPOCH
 		      : q->role != QUORUM_LEADER ? WIRE_NOT_LEADER_OR_FOLLOWER
 						 : 0;
-	if (todo->error || !e->valid || !v || v->key.id == q->self.id)
+	if (todo->error || !v || v->key.id == q->self.id || (!e->valid && e->end >= 0))
 		return;
 	v->fetched_ms = e->now_ms;
 	heard_from(q, v, e->now_ms);
-	quorum_reached(q, v, e->end, todo, e->now_ms);
+	if (e->end >= 0)
+		quorum_reached(q, v, e->end, todo, e->now_ms);
 }

@@ -76,7 +76,9 @@ enum quorum_event_type {
 	QUORUM_VOTE,	 /* epoch, end, log_epoch: of the candidate; pre: only a question */
 	QUORUM_BEGIN,	 /* epoch; `from` leads */
 	QUORUM_END,	 /* epoch; `from` does not lead any more; keys: whom it would have next */
-	QUORUM_FETCH,	 /* epoch, end; valid: our log has what is below (end, epoch of it) */
+	/* epoch, end; valid: our log has what is below (end, epoch of it). end -1: a snapshot is
+	 * fetched, which says no more than that the voter follows. */
+	QUORUM_FETCH,
 	/* Answers of others; error, epoch, leader as they came, from.id: who answers. */
 	QUORUM_VOTED,	 /* pre, granted */
 	QUORUM_BEGUN,
