@@ -210,7 +210,7 @@ static int fetch_partition(struct elect *e, const struct port_call *c, struct po
 			   const struct fetch_request *in,
 			   const struct fetch_request_fetch_partition *f)
 {
-	struct answer a = { .snapshot.offset = -1,
+	struct answer a = { .snapshot = { -1, -1 },
 			    .diverging_epoch = -1,
 			    .diverging_end = -1,
 			    .records = { "", 0 } };
@@ -289,7 +289,7 @@ void fetch_turn(struct elect *e, int64_t now_ms)
 
 	for (int i = 0; i < e->polls_n; i++) {
 		struct poll p = e->polls[i];
-		struct answer a = { .snapshot.offset = -1,
+		struct answer a = { .snapshot = { -1, -1 },
 				    .diverging_epoch = -1,
 				    .diverging_end = -1,
 				    .records = { "", 0 } };
@@ -311,7 +311,7 @@ void fetch_refuse(struct elect *e)
 	for (int i = 0; i < e->polls_n; i++) {
 		struct poll p = e->polls[i];
 		struct answer a = { .error = WIRE_NOT_LEADER_OR_FOLLOWER,
-				    .snapshot.offset = -1,
+				    .snapshot = { -1, -1 },
 				    .diverging_epoch = -1,
 				    .diverging_end = -1,
 				    .records = { "", 0 } };
