@@ -19,7 +19,7 @@ P
 ok 'its directory is formatted' kafka_java libs WARN 256M kafka.tools.StorageTool format \
 	-t "$cluster" -c "$apache/server.properties" --no-initial-controllers
 at_exit apache_stop "$apache" KILL
-kafka_exec=exec kafka_java libs INFO 512M kafka.Kafka "$apache/server.properties" \
+kafka_exec='exec' kafka_java libs INFO 512M kafka.Kafka "$apache/server.properties" \
 	>"$apache/out" 2>&1 </dev/null &
 echo $! >"$apache/pid"
 until_ok 180 apache_settled "$apache"
