@@ -127,16 +127,21 @@ def logs_same():
     return True
 
 
-def event(load, name, *steps):
-    """The steps, then records are acknowledged again and everyone is in sync."""
+def event(load, name, *steps, then=()):
+    """The steps, and those of `then` at once; records are acknowledged again, all are in sync."""
     load.begin()
     for step in steps:
         lab(*step)
+    together = [threading.Thread(target=lab, args=step) for step in then]
+    for x in together:
+        x.start()
+    for x in together:
+        x.join()
     before = [len(x) for x in load.acked]
     good = until(lambda: all(len(x) > n + 20 for x, n in zip(load.acked, before)))
     gap = load.longest()
     for step in steps:
-        if step[0] == 'kill' and len(step) == 2:
+        if step[0] == 'kill' and len(step) == 2 and not then:
             lab('up', step[1])
         if step[0] == 'pause':
             lab('resume', *step[1:])
@@ -159,6 +164,9 @@ event(load, 'a node is killed', ('kill', leader()))
 event(load, 'logappend of a leader is stopped', ('pause', leader(), 'logappend'))
 event(load, 'a node is stopped', ('pause', leader()))
 event(load, 'replicate is stopped', ('pause', leader(), 'replicate'))
+event(load, 'every logappend is killed', then=[('kill', n, 'logappend') for n in (1, 2, 3)])
+event(load, 'every node is killed', *(('kill', n) for n in (1, 2, 3)),
+      then=[('up', n) for n in (1, 2, 3)])
 load.stop()
 t.same(load.errors[:3], [], 'no producer saw an error')
 t.ok(until(whole), 'all are in sync')
