@@ -55,6 +55,7 @@ is 'the leader stays' "$(topic show three | cut -f 3)" 1
 is 'until the first is elected' "$(replica elect three)" $'three\t0'
 ok 'it leads' until_ok 10 leads three 2
 is 'once' "$(replica elect three 0)" ''
+is 'nobody needs an unclean leader' "$(replica elect -u three)" ''
 says 'no such topic' 1 '^replica: elect nothere 0: UNKNOWN_TOPIC_OR_PARTITION' \
 	replica elect nothere
 
