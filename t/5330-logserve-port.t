@@ -231,6 +231,7 @@ def recreated():
     node.elect.add(('TopicRecord', 0, {'Name': 'again', 'TopicId': G}),
                    ('PartitionRecord', 1, {
                        'PartitionId': 0, 'TopicId': G, 'Replicas': [1], 'Isr': [1], 'Leader': 1,
+                       'LeaderEpoch': 0, 'PartitionEpoch': 0,
                        'Directories': [bytes(16)]}))
     settle()
     t.same(one(13, F)[1]['ErrorCode'], 100, 'the old id: UNKNOWN_TOPIC_ID')
