@@ -146,10 +146,10 @@ def children(pid):
 
 
 def name_of(pid):
-    """Of what a process executes; '' for none. A service is its run script at first."""
+    """By which a process was executed; '' for none. A service is its run script at first."""
     try:
-        with open('/proc/%d/comm' % pid) as f:
-            return f.read().strip()
+        with open('/proc/%d/cmdline' % pid, 'rb') as f:
+            return os.path.basename(f.read().split(b'\0')[0].decode())
     except (FileNotFoundError, ProcessLookupError):
         return ''
 
