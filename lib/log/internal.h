@@ -64,6 +64,7 @@ struct log {
 
 	struct epochs epochs;
 	struct producers producers;
+	bool no_snapshots;          /* there is no file of them: none need be listed */
 	int64_t marks[2];           /* producer snapshots inside a segment, older first; -1 none */
 	int64_t marked_bytes;       /* of the active segment, when the last one was made */
 	int64_t marked_ms;

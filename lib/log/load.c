@@ -439,6 +439,14 @@ static int load_all(struct log *l, struct loading *g, struct log_opening *how)
 	return r;
 }
 
+static bool has_snapshots(const struct loading *g)
+{
+	for (int i = 0; i < g->n; i++)
+		if (!strcmp(g->v[i].suffix, ".snapshot"))
+			return true;
+	return false;
+}
+
 int log_load(struct log *l, const struct log_opening *opening)
 {
 	struct log_opening how = *opening;
@@ -451,6 +459,7 @@ int log_load(struct log *l, const struct log_opening *opening)
 		free(g.v);
 		changed = log_list(l->dirfd, l->name, &g.v, &g.n);
 	}
+	l->no_snapshots = changed >= 0 && !has_snapshots(&g);
 	g.recovery_point = o->recovery_point == LOG_RECOVER_LAST ? last_base(&g) : o->recovery_point;
 	bool synced = o->written <= g.recovery_point;
 	if (!synced)

@@ -23,6 +23,7 @@ int snapshot_write(struct log *l, bool sync)
 		buf_free(&b);
 		return -1;
 	}
+	l->no_snapshots = false;
 	int fd = openat(l->dirfd, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
 	int r = fd < 0 ? -1 : log_write_all(fd, b.p, b.n, 0);
 	if (r == 0 && sync)
@@ -46,6 +47,8 @@ static int each(struct log *l, int (*f)(struct log *l, int64_t offset, void *arg
 {
 	struct log_entry *v;
 	int n, r = 0;
+	if (l->no_snapshots)
+		return 0;
 	if (log_list(l->dirfd, l->name, &v, &n) < 0)
 		return log_fail(l, l->name, -1, "list");
 	for (int i = n - 1; i >= 0 && r == 0; i--)
