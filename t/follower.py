@@ -214,6 +214,24 @@ def diverges():
     same('back')
 
 
+def unclean():
+    two.end('replicate')
+    one.elect.add(('FenceBrokerRecord', 0, {'Id': 2, 'Epoch': 5}))
+    change(A, Isr=[1])
+    t.same(put(one, n=50, tag='alone'), 0, 'one leads alone')
+    life, end = one.program.pid, one.slot()['high_watermark']
+    change(A, Leader=2, Isr=[2])
+    one.again('replicate')
+    t.same(put(two, acks=1, tag='unclean'), 0, 'the other leads, which does not have it')
+    same('what was committed is cut', 'a-0', two, one)
+    t.ok(b'alone' not in one.bytes() and one.slot()['high_watermark'] < end, 'it is gone')
+    t.same((one.program.pid, one.program.poll()), (life, None), 'and logappend goes on')
+    one.elect.add(('UnfenceBrokerRecord', 0, {'Id': 2, 'Epoch': 5}))
+    change(A, Leader=1, Isr=[1, 2])
+    two.run('replicate')
+    t.same(put(one), 0, 'and back')
+
+
 def away():
     two.end('replicate')
     change(B, Isr=[1])
@@ -250,7 +268,7 @@ def stops():
     same('back')
 
 
-for f in copies, kills, diverges, away, alone, stops:
+for f in copies, kills, diverges, unclean, away, alone, stops:
     try:
         f()
     except Exception as e:
