@@ -106,9 +106,7 @@ static void alter_one(struct operation *op, int32_t from, const struct meta_topi
 	partition_change_begin(&c, op, t, p, rules);
 	c.isr = (struct ids){ m.ids, m.n };
 	c.recovery = a->leader_recovery_state;
-	/* A leader that was started anew asks for the ISR as it is, to make void what it may have
-	 * asked for before. */
-	c.anew = true;
+	c.anew = a->anew; /* a leader that was restarted makes void what it may have asked for */
 	partition_change_end(&c);
 	after = partition_change_outcome(&c);
 	/* The new ISR completed a reassignment which takes the leader away: both an error and a

@@ -155,6 +155,7 @@ static void put(struct partition *p, int64_t broker_epoch,
 	c->partition_index = p->key.index;
 	c->leader_epoch = p->step.epoch;
 	c->partition_epoch = p->step.partition_epoch;
+	c->anew = replica_isr_anew(&p->step);
 	c->new_isr_with_epochs = get((size_t)n * sizeof *c->new_isr_with_epochs);
 	c->new_isr_with_epochs_n = n;
 	for (int i = 0; i < n; i++) {

@@ -119,6 +119,11 @@ int replica_isr_proposal(const struct replica *r, struct replica_in_sync *v)
 	return n;
 }
 
+bool replica_isr_anew(const struct replica *r)
+{
+	return r->resumed;
+}
+
 uint32_t replica_isr_sent(struct replica *r)
 {
 	assert(r->asking == REPLICA_WANTED);

@@ -20,6 +20,9 @@ struct replica_in_sync {
 /* The set that is asked for, this node first, with broker epoch -1: the caller puts its own. v has
  * room for members_n + 1; how many there are. */
 int replica_isr_proposal(const struct replica *r, struct replica_in_sync *v);
+/* The set that is asked for is the one it is: what matters is a new partition epoch (Anew of
+ * AlterPartition, an extension of ours). */
+bool replica_isr_anew(const struct replica *r);
 /* It has left: the number to hand to replica_isr_answered. */
 uint32_t replica_isr_sent(struct replica *r);
 /* What the controller said to proposal `asked`: 0 and the state it has now (replicas are not looked
