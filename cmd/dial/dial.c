@@ -39,6 +39,7 @@ static void catch_signals(void)
 	if (fd < 0 || !selfpipe_trap(SIGTERM) || !selfpipe_trap(SIGINT)
 	    || port_watch(dial.loop, fd, on_signal, 0) < 0)
 		strerr_diefu1sys(111, "catch signals");
+	signal(SIGPIPE, SIG_IGN);
 }
 
 int main(int argc, char const *const *argv)
