@@ -8,6 +8,7 @@
 
 #include <skalibs/selfpipe.h>
 #include <skalibs/sgetopt.h>
+#include <skalibs/sig.h>
 #include <skalibs/strerr.h>
 
 #define USAGE "dial"
@@ -36,8 +37,8 @@ static void catch_signals(void)
 {
 	int fd = selfpipe_init();
 
-	if (fd < 0 || !selfpipe_trap(SIGTERM) || !selfpipe_trap(SIGINT)
-	    || port_watch(dial.loop, fd, on_signal, 0) < 0)
+	if (fd < 0 || sig_ignore(SIGPIPE) < 0 || selfpipe_trap(SIGTERM) < 0
+	    || selfpipe_trap(SIGINT) < 0 || port_watch(dial.loop, fd, on_signal, 0) < 0)
 		strerr_diefu1sys(111, "catch signals");
 	signal(SIGPIPE, SIG_IGN);
 }
