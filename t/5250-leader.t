@@ -77,8 +77,8 @@ class Controller:
 
 class Follower:
     """One replica's connection; what it fetches are all partitions of one topic."""
-    def __init__(self, id, topic_id, n=1, epoch=0, broker_epoch=5):
-        self.port, self.id, self.topic_id = Port(node.dir + '/run/logappend'), id, topic_id
+    def __init__(self, id, topic_id, n=1, epoch=0, broker_epoch=5, of=node):
+        self.port, self.id, self.topic_id = Port(of.dir + '/run/logappend'), id, topic_id
         self.broker_epoch, self.session, self.session_epoch = broker_epoch, 0, 0
         self.at = {i: dict(Partition=i, CurrentLeaderEpoch=epoch, FetchOffset=0, LogStartOffset=0,
                            PartitionMaxBytes=1 << 20) for i in range(n)}
@@ -333,19 +333,21 @@ def early():
 
 def throttled():
     """Who is out of sync gets so many bytes a second, who is in sync all."""
-    rate = 600000
+    rate, w = 600000, Node(tmp + '/throttled')
+    w.elect.add(w.broker(3))
+    w.start()
 
     def set_rate(value):
-        node.elect.add(('ConfigRecord', 0, {
+        w.elect.add(('ConfigRecord', 0, {
             'ResourceType': 4, 'ResourceName': '1', 'Value': value,
             'Name': 'leader.replication.throttled.rate'}))
-        node.settle()
+        w.settle()
     m = next(ids)
-    node.topic('m', m, replicas=(1, 2, 3), leader_replication_throttled_replicas='1:1,0:1')
-    node.change(m, Isr=[1, 3])
+    w.topic('m', m, replicas=(1, 2, 3), leader_replication_throttled_replicas='1:1,0:1')
+    w.change(m, Isr=[1, 3])
     set_rate(str(rate))
     for _ in range(20):
-        node.produce('m', batch([b'x' * 100000]), acks=1)
+        w.produce('m', batch([b'x' * 100000]), acks=1)
 
     def seconds(f):
         start = time.time()
@@ -353,7 +355,7 @@ def throttled():
             p = f.fetch(wait=100).get(0, {'Records': b''})
             f.to(f.at[0]['FetchOffset'] + len(read_bytes(p['Records'])))
         return time.time() - start
-    f, g = Follower(2, m), Follower(3, m)
+    f, g = Follower(2, m, of=w), Follower(3, m, of=w)
     for x in (f, g):
         x.at[0]['PartitionMaxBytes'] = 150000
     fast, slow = seconds(g), seconds(f)
@@ -362,8 +364,7 @@ def throttled():
     set_rate(None)
     f.to(0)
     t.ok(seconds(f) < least, 'no longer')
-    f.port.close()
-    g.port.close()
+    w.stop()
 
 
 def deletes():
