@@ -40,7 +40,6 @@ static void catch_signals(void)
 	if (fd < 0 || sig_ignore(SIGPIPE) < 0 || selfpipe_trap(SIGTERM) < 0
 	    || selfpipe_trap(SIGINT) < 0 || port_watch(dial.loop, fd, on_signal, 0) < 0)
 		strerr_diefu1sys(111, "catch signals");
-	signal(SIGPIPE, SIG_IGN);
 }
 
 int main(int argc, char const *const *argv)
