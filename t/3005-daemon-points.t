@@ -82,6 +82,10 @@ class Work:
             return self.all()
         except (OSError, EOFError, TimeoutError) as e:
             self.ended = repr(e)
+            try:
+                self.node.program.wait(20)    # step has the report to write
+            except (AttributeError, subprocess.TimeoutExpired):
+                pass    # nothing was started, or it was a child that was killed
             return None
         finally:
             if os.path.exists(JUMP):

@@ -114,7 +114,7 @@ static void match_txn(struct walk *w, const struct batch *b, const struct marker
 			damage(w->c->path, t->name, (int64_t)t->at, "no abort of producer %lld at offset %lld",
 			       (long long)e.producer_id, (long long)e.last);
 		else if (done->is && e.first != done->first
-			 && e.first >= w->c->start && e.first >= w->c->deleted)
+			 && (e.first < 0 || (e.first >= w->c->start && e.first >= w->c->deleted)))
 			damage(w->c->path, t->name, (int64_t)t->at, "says it began at %lld, the log %lld",
 			       (long long)e.first, (long long)done->first);
 		else if (e.stable > e.last + 1 || (whole && e.stable != stable))
