@@ -280,12 +280,15 @@ static int load_epochs(struct log *l)
 	free(p);
 	if (r < 0 && errno != EBADMSG)
 		return log_fail(l, log_file(l, EPOCHS_FILE, path), -1, "parse");
-	if (r)
-		log_note(l, log_file(l, EPOCHS_FILE, path), 0, "damaged, made anew");
-	return r ? 1 : 0;
+	if (!r)
+		return 0;
+	log_note(l, log_file(l, EPOCHS_FILE, path), 0, "damaged, made anew");
+	l->epochs.n = 0;
+	return 1;
 }
 
-/* Is the batch with that offset of an epoch from..to? Where there is none, yes. */
+/* Is the batch with that offset of an epoch from..to? Where there is none, also one that was
+ * cleaned away, yes. */
 static bool epoch_within(struct log *l, int64_t offset, int32_t from, int32_t to)
 {
 	struct batch b;
@@ -294,7 +297,7 @@ static bool epoch_within(struct log *l, int64_t offset, int32_t from, int32_t to
 	if (k < 0 || offset < l->start || offset >= l->end)
 		return true;
 	int r = log_position(l, k, offset, &position, &b);
-	return r == 0 || (r > 0 && b.epoch >= from && b.epoch <= to);
+	return r == 0 || (r > 0 && (b.base_offset > offset || (b.epoch >= from && b.epoch <= to)));
 }
 
 /* Does it say of the last record what that says, and do its newest epochs begin where it says? */
@@ -308,8 +311,10 @@ static bool epochs_right(struct log *l, const struct tail *t)
 		&& t->last.epoch != epochs_at(e, t->last.base_offset))
 		return false;
 	for (int i = e->n - 1; i >= 0 && i >= e->n - ASKED; i--)
-		if (e->v[i].start > l->start && (!epoch_within(l, e->v[i].start, e->v[i].epoch, e->v[i].epoch)
-			|| !epoch_within(l, e->v[i].start - 1, -1, e->v[i].epoch - 1)))
+		if ((e->v[i].start >= l->start
+		     && !epoch_within(l, e->v[i].start, e->v[i].epoch, e->v[i].epoch))
+			|| (e->v[i].start > l->start
+			    && !epoch_within(l, e->v[i].start - 1, -1, e->v[i].epoch - 1)))
 			return false;
 	return true;
 }
