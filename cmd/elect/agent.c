@@ -61,13 +61,14 @@ void agent_asked(struct agent *a)
 void agent_unheard(struct agent *a, int64_t now_ms)
 {
 	a->asking = false;
-	a->beat_ms = now_ms + AGAIN_MS;
+	a->beat_ms = a->pause_ms = now_ms + AGAIN_MS;
 }
 
 void agent_hurry(struct agent *a, int64_t now_ms)
 {
 	if (a->beat_ms > now_ms)
 		a->beat_ms = now_ms;
+	a->pause_ms = now_ms;
 }
 
 void agent_registered(struct agent *a, int64_t epoch, bool fenced, int64_t now_ms)
@@ -83,6 +84,8 @@ void agent_registered(struct agent *a, int64_t epoch, bool fenced, int64_t now_m
 void agent_beaten(struct agent *a, bool fenced, int64_t now_ms)
 {
 	a->asking = false;
+	if (a->fenced == fenced) /* whatever was wanted: not at once again */
+		a->pause_ms = now_ms + LEAVING_MS;
 	a->fenced = fenced;
 	a->beat_ms = now_ms + (a->leaving && !a->left ? LEAVING_MS : a->heartbeat_ms);
 }
@@ -141,6 +144,10 @@ enum agent_action agent_next(const struct agent *a, int64_t now_ms, struct agent
 	}
 	h->want_fence = lost || (a->fenced && !ready);
 	h->want_shut_down = a->leaving;
+	if (now_ms < a->pause_ms) {
+		*wake_ms = a->pause_ms;
+		return AGENT_NOTHING;
+	}
 	if (now_ms >= a->beat_ms || (!a->fenced && lost)
 	    || (a->fenced && !h->want_fence && !a->leaving))
 		return AGENT_HEARTBEAT;

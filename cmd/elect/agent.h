@@ -31,6 +31,7 @@ struct agent {
 	bool asking;	 /* the controller has not answered yet */
 	int64_t epoch;	 /* broker epoch */
 	int64_t beat_ms; /* when the next heartbeat is due */
+	int64_t pause_ms; /* asking had no effect: nothing before this, however due */
 };
 
 enum agent_action { AGENT_NOTHING, AGENT_REGISTER, AGENT_HEARTBEAT };

@@ -157,7 +157,6 @@ static void registration_record(struct operation *op, const struct broker_regist
 	r.broker_epoch = epoch;
 	r.rack = in->rack;
 	r.fenced = same ? b->fenced : true;
-	r.in_controlled_shutdown = same && b->in_controlled_shutdown;
 	r.end_points = arena_get(&op->arena, (size_t)in->listeners_n * sizeof *r.end_points + 1);
 	r.features = arena_get(&op->arena, (size_t)in->features_n * sizeof *r.features + 1);
 	if (!r.end_points || !r.features) {
@@ -244,9 +243,17 @@ void register_broker(struct operation *op, const struct wire_request *q, const v
 	/* The epoch is the offset of the registration itself, which is the last record: what cleans
 	 * up after the predecessor comes before it. */
 	if (same) {
+		bool was_leaving = b->in_controlled_shutdown;
+
 		epoch = b->epoch;
-		if (!nothing_new(b, in))
+		if (!nothing_new(b, in) || was_leaving)
 			registration_record(op, in, b, true, epoch);
+		/* Its elect was started anew: it does not want to stop any more. */
+		if (was_leaving) {
+			s->shutdown_offset = -1;
+			if (!b->fenced)
+				leaders_with(op, in->broker_id);
+		}
 	} else {
 		clean_up(op, in, b, !q || q->version >= PREVIOUS_EPOCH);
 		epoch = op->offset + op->values_n;
