@@ -35,6 +35,7 @@ static void begin(uint64_t seed)
 		struct node *n = &nodes[i];
 
 		n->id = i;
+		n->previous_epoch = -1;
 		n->directory.b[0] = 1;
 		n->directory.b[15] = (uint8_t)(200 + i);
 		n->settings.node.id = i;

@@ -538,6 +538,7 @@ static void do_alter(struct operation *op, const struct letter *l, struct letter
 	p.new_isr_with_epochs = isr;
 	p.new_isr_with_epochs_n = l->alter.isr_n;
 	p.leader_recovery_state = l->alter.recovery;
+	p.anew = l->alter.anew;
 	alter_partition(op, &q, &in, &out);
 	a->error = out.error_code;
 	if (a->error || op->failed)
@@ -549,6 +550,14 @@ static void do_alter(struct operation *op, const struct letter *l, struct letter
 	a->alter.isr_n = to->isr_n;
 	for (int i = 0; i < to->isr_n && i < NODES; i++)
 		a->alter.isr[i] = to->isr[i];
+}
+
+static void hung_up(struct node *n, int who)
+{
+	if (n->elect.q.role != QUORUM_LEADER)
+		return;
+	broker_lost(&n->elect.c, who, clock_of(n));
+	at(&n->elect.expire, world.now, on_expire);
 }
 
 static void control(struct node *n, const struct letter *l)
@@ -608,9 +617,9 @@ static void on_self(struct event *e)
 
 	if (!node_runs(n, e))
 		return;
-	if (k->asked_until > world.now) {
-		at(e, k->asked_until, on_self);
-		return;
+	if (k->asked_until > 0 && k->asked_until <= world.now) {
+		k->asked_until = 0;
+		agent_unheard(&k->agent, clock_of(n));
 	}
 	switch (agent_next(&k->agent, clock_of(n), &h, &wake)) {
 	case AGENT_REGISTER:
@@ -623,11 +632,20 @@ static void on_self(struct event *e)
 		l->beat.epoch = k->agent.epoch;
 		l->beat.offset = h.offset;
 		l->beat.want_fence = h.want_fence;
-		l->beat.want_shut_down = false;
+		l->beat.want_shut_down = h.want_shut_down;
 		break;
-	default: at(e, world_of(n, wake), on_self); return;
+	default:
+		if (k->asked_until > 0)
+			at(e, k->asked_until, on_self);
+		else if (wake != INT64_MAX)
+			at(e, world_of(n, wake), on_self);
+		return;
 	}
-	at(e, ask(n, l) ? k->asked_until : world.now + RETRY_MS, on_self);
+	if (ask(n, l))
+		agent_asked(&k->agent);
+	else
+		agent_unheard(&k->agent, clock_of(n));
+	at(e, k->asked_until > 0 ? k->asked_until : world.now + RETRY_MS, on_self);
 }
 
 static void told(struct node *n, const struct letter *l)
@@ -641,16 +659,21 @@ static void told(struct node *n, const struct letter *l)
 	if (l->number != k->asking || k->asked_until == 0)
 		return;
 	k->asked_until = 0;
-	if (l->error == LOST || l->error == WIRE_NOT_CONTROLLER) {
-		at(&k->self, world.now + RETRY_MS, on_self);
-		return;
-	}
-	if (l->error)
+	if (l->error == LOST || l->error == WIRE_NOT_CONTROLLER)
+		agent_unheard(&k->agent, clock_of(n));
+	else if (l->error)
 		agent_refused(&k->agent, clock_of(n));
 	else if (l->kind == LETTER_REGISTER)
 		agent_registered(&k->agent, l->registration.epoch, true, clock_of(n));
-	else
+	else {
+		if (l->beat.want_shut_down)
+			agent_may_leave(&k->agent);
 		agent_beaten(&k->agent, l->beat.fenced, clock_of(n));
+		if (k->agent.left) {
+			machine_stop(n);
+			return;
+		}
+	}
 	at(&k->self, world.now, on_self);
 }
 
@@ -664,8 +687,7 @@ void elect_polled(struct node *n, int64_t next)
 		agent_answered(lease, clock_of(n));
 		agent_polled(lease, next, clock_of(n));
 	}
-	if (n->elect.asked_until <= world.now)
-		at(&n->elect.self, world.now, on_self);
+	at(&n->elect.self, world.now, on_self);
 }
 
 void elect_hung_up(struct node *n)
@@ -803,7 +825,9 @@ void elect_receive(struct letter *l)
 	struct node *n = &nodes[l->to];
 
 	if (l->kind != LETTER_QUORUM) {
-		if (l->answer)
+		if (l->kind == LETTER_HANGUP)
+			hung_up(n, l->from);
+		else if (l->answer)
 			told(n, l);
 		else
 			control(n, l);
@@ -853,6 +877,13 @@ void elect_boot(struct node *n)
 		store_committed(n);
 }
 
+void elect_leave(struct node *n)
+{
+	trace("%d wants to stop", n->id);
+	agent_leave(&n->elect.agent, clock_of(n));
+	at(&n->elect.self, world.now, on_self);
+}
+
 void elect_die(struct node *n)
 {
 	struct elector *k = &n->elect;
@@ -860,6 +891,9 @@ void elect_die(struct node *n)
 	if (!k->up)
 		return;
 	trace("%d: elect dies", n->id);
+	for (int i = 0; i < world.nodes_n; i++)
+		if (i != n->id)
+			letter_post(letter_new(n->id, i, LETTER_HANGUP));
 	k->up = false;
 	forget_waiting(k);
 	for (int i = 0; i < world.nodes_n; i++)

@@ -37,7 +37,6 @@ void machine_boot(struct node *n)
 		n->incarnation.b[i] = (uint8_t)chance(256);
 	n->skew = between(0, 100000) + (n->skew > 0 ? n->skew : 0);
 	n->stopped_until = 0;
-	n->previous_epoch = -1;
 	elect_boot(n);
 	if (n->elect.up) /* it may have died of its first vote */
 		store_boot(n);
@@ -61,7 +60,20 @@ void machine_die(struct node *n)
 	store_lose(n);
 	lose_metadata(&n->elect);
 	memset(&n->incarnation, 0, sizeof n->incarnation);
+	n->previous_epoch = -1;
 	at(&restarts[n->id], world.now + between(10, chance(4) ? 3000 : 20000), boot);
+}
+
+void machine_stop(struct node *n)
+{
+	trace("%d stops in order", n->id);
+	n->previous_epoch = n->elect.agent.epoch;
+	store_stop(n);
+	elect_die(n);
+	n->elect.flushed = n->elect.end;
+	store_lose(n);
+	memset(&n->incarnation, 0, sizeof n->incarnation);
+	at(&restarts[n->id], world.now + between(10, 5000), boot);
 }
 
 /* --- weather --- */
@@ -121,7 +133,10 @@ static void on_weather(struct event *e)
 		n->skew += between(1, 15000);
 		trace("%d: the clock jumps", n->id);
 		break;
-	default: break;
+	default:
+		if (n->elect.up && n->store.up && chance(2))
+			elect_leave(n);
+		break;
 	}
 }
 

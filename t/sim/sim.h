@@ -98,7 +98,8 @@ struct got_part { /* of its answer */
 
 enum letter_kind {
 	LETTER_QUORUM,
-	LETTER_REGISTER, LETTER_HEARTBEAT, LETTER_ALTER, LETTER_CREATE, /* to the controller */
+	/* to the controller; a hang-up: the sender's connection was closed by its end */
+	LETTER_REGISTER, LETTER_HEARTBEAT, LETTER_ALTER, LETTER_CREATE, LETTER_HANGUP,
 	LETTER_FETCH, LETTER_PRODUCE,					/* to logappend */
 };
 enum { LOST = -1000 }; /* error of an answer: the connection was refused */
@@ -139,6 +140,7 @@ struct letter {
 			struct uuid topic_id;
 			int32_t partition, epoch, partition_epoch;
 			int8_t recovery;
+			bool anew;
 			int32_t isr[NODES];
 			int64_t epochs[NODES];
 			int32_t isr_n;
@@ -249,6 +251,7 @@ bool node_runs(struct node *n, struct event *e);
 /* --- elect.c --- */
 void elect_boot(struct node *n);
 void elect_die(struct node *n);
+void elect_leave(struct node *n); /* stop in order: machine_stop when the controller allows it */
 void elect_receive(struct letter *l);
 /* The connection to a peer was closed, with the request of this number unanswered. */
 void elect_lost(struct node *n, int peer, uint32_t number);
@@ -259,6 +262,7 @@ struct node *elect_active(void);		 /* the controller in force, or NULL */
 /* --- store.c --- */
 void store_boot(struct node *n);
 void store_die(struct node *n);
+void store_stop(struct node *n); /* in order: all is on disk */
 void store_committed(struct node *n); /* the local elect knows more to be committed */
 void store_receive(struct node *n, const struct letter *l);
 void store_lose(struct node *n);	/* what is not synced, or a part of it */
@@ -268,6 +272,7 @@ int part_of(const struct meta_topic *t, int32_t index);
 void faults_begin(void);
 void faults_end(void);		  /* all is healed; some nodes may stay away for good */
 void machine_die(struct node *n); /* what is not synced is lost, at least in part */
+void machine_stop(struct node *n); /* in order */
 void machine_boot(struct node *n);
 
 /* --- clients.c --- */

@@ -157,6 +157,7 @@ static void on_alter(struct event *e)
 	l->alter.epoch = p->step.epoch;
 	l->alter.partition_epoch = p->step.partition_epoch;
 	l->alter.recovery = 0;
+	l->alter.anew = replica_isr_anew(&p->step);
 	l->alter.isr_n = replica_isr_proposal(&p->step, isr);
 	for (int i = 0; i < l->alter.isr_n; i++) {
 		l->alter.isr[i] = isr[i].id;
@@ -809,6 +810,18 @@ void store_die(struct node *n)
 	meta_image_free(&s->image);
 	if (n->elect.up)
 		elect_hung_up(n);
+}
+
+void store_stop(struct node *n)
+{
+	for (int i = 0; i < PARTITIONS; i++) {
+		struct part *p = &n->store.parts[i];
+
+		p->synced = p->end;
+		if (p->here)
+			p->checkpoint = p->step.high_watermark;
+	}
+	store_die(n);
 }
 
 void store_lose(struct node *n)

@@ -204,7 +204,8 @@ static void refused(struct letter *l)
 {
 	struct letter *a;
 
-	if (l->answer || l->from == l->to || (l->from >= 0 && world.blocked[l->to][l->from]))
+	if (l->answer || l->kind == LETTER_HANGUP || l->from == l->to
+	    || (l->from >= 0 && world.blocked[l->to][l->from]))
 		return;
 	if (l->kind == LETTER_QUORUM) {
 		if (nodes[l->from].elect.up)
@@ -245,7 +246,11 @@ static void send_off(struct letter *l)
 	bool near = l->from == l->to;
 	int64_t ms = near ? 0 : between(0, world.turbulent ? 30 : 3);
 
-	if (!near && now_and_then(10))
+	/* What one life of elect wants is not heard after its next: a broker that still wanted to stop
+	 * then would stay so, since no heartbeat takes that back (BrokerHeartbeatManager). */
+	bool wish = l->kind == LETTER_HEARTBEAT && !l->answer && l->beat.want_shut_down;
+
+	if (!near && !wish && now_and_then(10))
 		ms += between(0, 5000);
 	at(&l->arrival, world.now + ms, arrived);
 }
