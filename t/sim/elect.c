@@ -545,6 +545,12 @@ static void do_alter(struct operation *op, const struct letter *l, struct letter
 		return;
 	to = &out.topics[0].partitions[0];
 	a->error = to->error_code;
+	for (int i = 0; i < l->alter.isr_n && !a->error; i++) {
+		const struct meta_broker *b = meta_broker(op->c->image, l->alter.isr[i]);
+
+		if (l->alter.epochs[i] >= 0 && (!b || b->epoch != l->alter.epochs[i]))
+			wrong("an earlier life of %d is taken into the ISR", l->alter.isr[i]);
+	}
 	a->alter.epoch = to->leader_epoch;
 	a->alter.partition_epoch = to->partition_epoch;
 	a->alter.isr_n = to->isr_n;
