@@ -174,8 +174,12 @@ static int controller_turn(struct elect *e, const struct port_call *c, const str
 	if (r == 0) {
 		if (c->listener == WIRE_CONTROLLER || op.timeout_ms < 0)
 			op.timeout_ms = 0; /* who asks at another node waits there */
+		/* Without records it may still tell of what others wrote and nobody has committed
+		 * (QuorumController.ControllerWriteEvent: that waits too). */
 		if (op.values_n > 0)
 			elect_wait(e, c, q, &answer, op.now_ms + op.timeout_ms);
+		else if (log_end(e->store.log) > e->quorum.high_watermark)
+			elect_wait(e, c, q, &answer, op.now_ms);
 		else
 			elect_send(e, c->from, answer.p, answer.n);
 	}
