@@ -162,6 +162,9 @@ static void epochs(void)
 	get(0, 6, -1, 1 << 20, true, false);
 	is_int(f.error, WIRE_NOT_LEADER_OR_FOLLOWER, "a follower does not answer old versions");
 	is_int(fetch_check(&slot, 6, false), 0, "but newer ones");
+	fetch_read(r, &slot, &(struct fetch_ask){ .offset = slot.log_end + 1, .current_leader_epoch = -1,
+	           .last_fetched_epoch = -1, .max_bytes = 1000 }, 1000, true, &f);
+	is_int(f.error, WIRE_NOT_LEADER_OR_FOLLOWER, "that is behind does not say what is out of range");
 	slot.role = PAGE_OFFLINE;
 	get(0, 5, -1, 1 << 20, true, false);
 	is_int(f.error, WIRE_KAFKA_STORAGE_ERROR, "offline comes first");

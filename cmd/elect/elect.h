@@ -44,6 +44,8 @@ struct elect {
 	struct agent agent;
 	struct meta_image image; /* all that was appended */
 	struct meta_load load;
+	int64_t woke_ms; /* this program slept until then, */
+	int64_t hold_ms; /* and knows nothing new: until then polls of this node wait for the leader */
 	bool footer; /* the snapshot that was read has its end */
 	struct buf voters; /* the last VotersRecord; empty with kraft.version 0 */
 	bool voters_new;   /* the quorum step has not heard of it, */

@@ -283,6 +283,12 @@ static bool is_due(struct elect *e, const struct poll *p)
 		   && replica_of(e, &p->replica)->told < e->quorum.high_watermark);
 }
 
+/* What a program of this node would take for the state of things may be as old as our sleep. */
+static bool is_held(const struct elect *e, const struct poll *p, int64_t now_ms)
+{
+	return !p->remote && now_ms < e->hold_ms && !leads(e);
+}
+
 void fetch_turn(struct elect *e, int64_t now_ms)
 {
 	int kept = 0;
@@ -294,7 +300,7 @@ void fetch_turn(struct elect *e, int64_t now_ms)
 				    .diverging_end = -1,
 				    .records = { "", 0 } };
 
-		if (now_ms < p.deadline_ms && !is_due(e, &p))
+		if ((now_ms < p.deadline_ms && !is_due(e, &p)) || is_held(e, &p, now_ms))
 			e->polls[kept++] = p;
 		else if (p.offset < limit(e, &p))
 			answer_records(e, &p, &a);
@@ -344,9 +350,15 @@ int64_t fetch_wake(const struct elect *e)
 {
 	int64_t at = INT64_MAX;
 
-	for (int i = 0; i < e->polls_n; i++)
-		if (e->polls[i].deadline_ms < at)
-			at = e->polls[i].deadline_ms;
+	for (int i = 0; i < e->polls_n; i++) {
+		const struct poll *p = &e->polls[i];
+		int64_t due = p->deadline_ms;
+
+		if (due < e->hold_ms && is_held(e, p, due))
+			due = e->hold_ms;
+		if (due < at)
+			at = due;
+	}
 	return at;
 }
 

@@ -282,6 +282,9 @@ static void fetched(struct elect *e, int32_t from, const struct fetch_response *
 	} else if (todo.accept) {
 		e->lost_leader = -1;
 		records(e, d);
+		if (e->pull.asked_ms >= e->woke_ms && d->high_watermark >= 0
+		    && e->quorum.high_watermark >= d->high_watermark)
+			e->hold_ms = 0;
 	} else {
 		later(e, RETRY_MS);
 	}
@@ -438,6 +441,7 @@ void pull_turn(struct elect *e, int64_t now_ms)
 		return;
 	}
 	e->pull.asking = true;
+	e->pull.asked_ms = port_now_ms();
 	e->pull.retry_ms = 0;
 }
 

@@ -11,6 +11,7 @@ struct elect;
 struct pull {
 	uint64_t number; /* of the request under way; an answer to another is dropped */
 	bool asking;
+	int64_t asked_ms;
 	bool first;	 /* of this role: to be answered at once, as it brings the high watermark */
 	bool lost;	 /* the last one was: another node is asked who leads */
 	int any;	 /* which of the addresses is next */

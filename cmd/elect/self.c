@@ -208,6 +208,10 @@ int64_t self_turn(struct elect *e, int64_t now_ms)
 	struct agent_heartbeat h;
 
 	agent_late(&e->agent, wake, now_ms);
+	if (now_ms > wake && now_ms - wake > e->agent.session_ms / 3) {
+		e->woke_ms = now_ms;
+		e->hold_ms = now_ms + e->agent.session_ms;
+	}
 	if (e->quorum.leader >= 0 && e->quorum.epoch != epoch) {
 		epoch = e->quorum.epoch;
 		agent_hurry(&e->agent, now_ms);

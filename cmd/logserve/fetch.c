@@ -30,6 +30,8 @@ static int resolve(struct fetch *f, struct result *r)
 	/* another topic of this name is here still: ask again later, unless the id was asked for */
 	if (error == WIRE_INCONSISTENT_TOPIC_ID && !f->set->by_id)
 		return WIRE_NOT_LEADER_OR_FOLLOWER;
+	if (!error && partition_is_stale(f->server, t, r->part->partition, &r->slot))
+		return WIRE_NOT_LEADER_OR_FOLLOWER;
 	return error;
 }
 

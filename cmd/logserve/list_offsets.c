@@ -61,6 +61,8 @@ static int resolve(struct listing *l, struct span topic, int32_t partition, stru
 		return WIRE_UNKNOWN_TOPIC_OR_PARTITION;
 	l->server->user++;
 	int error = partition_find(l->server, topic, partition, &t->id, p, slot);
+	if (!error && partition_is_stale(l->server, t, partition, slot))
+		return WIRE_NOT_LEADER_OR_FOLLOWER;
 	return error == WIRE_INCONSISTENT_TOPIC_ID ? WIRE_NOT_LEADER_OR_FOLLOWER : error;
 }
 

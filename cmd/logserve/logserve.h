@@ -94,6 +94,9 @@ void partitions_refresh(struct server *s);  /* before each request: what left th
  * id: it must be of this topic, when not NULL. A Kafka error code otherwise. */
 int partition_find(struct server *s, struct span topic, int32_t partition, const struct uuid *id,
                    struct partition **p, struct page_slot *slot);
+/* Is the slot, or all that this node knows, so old that another replica may lead by now? */
+bool partition_is_stale(struct server *s, const struct meta_topic *t, int32_t partition,
+                        const struct page_slot *slot);
 struct partition **partitions_sorted(struct server *s, struct arena *a, int *n);  /* by name */
 void partitions_sweep(struct server *s);  /* closes, here and elsewhere, files that are gone */
 

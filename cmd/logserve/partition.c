@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { FRESH_MS = 2000 }; /* longer than a poll of the metadata log takes; no session is shorter */
+
 static void drop(struct server *s, struct partition *p)
 {
 	map_del(&s->names, p->entry.name, strlen(p->entry.name));
@@ -207,4 +209,21 @@ void partitions_sweep(struct server *s)
 		    slot.layout != p->layout)
 			know_layout(s, p, &slot, &e.files);
 	}
+}
+
+/* Who was stopped for longer than a session has most likely been replaced, and where the log of a
+ * new leader ends he cannot say: to a consumer that has read on there, its offset would be out of
+ * range. Nor can logappend, before it has read the metadata that we have. Where there is no other
+ * replica nobody can have taken over. */
+bool partition_is_stale(struct server *s, const struct meta_topic *t, int32_t partition,
+                        const struct page_slot *slot)
+{
+	const struct meta_partition *p = meta_partition(t, partition);
+	int64_t age = port_now_ms() - meta_follow_heard(s->follow);
+	if (!p || p->replicas_n < 2 || slot->role != PAGE_LEADER)
+		return false;
+	return p->leader_epoch > slot->epoch
+	       || (age > FRESH_MS
+	           && age > meta_config_int(meta_follow_image(s->follow), s->node.id, 0,
+	                                    "broker.session.timeout.ms"));
 }

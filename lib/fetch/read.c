@@ -62,8 +62,11 @@ void fetch_read(struct log_reader *r, const struct page_slot *s, const struct fe
 	fail(f, error);
 	if (!error && a->last_fetched_epoch >= 0)
 		error = check_diverging(r, s, a, f);
+	/* A follower that is behind cannot know what is out of range: the consumer is to ask the
+	 * leader, which it may have taken us for. */
 	if (!error && f->diverging_epoch < 0 && (a->offset < s->log_start || a->offset > s->log_end))
-		error = WIRE_OFFSET_OUT_OF_RANGE;
+		error = a->offset > s->log_end && s->role != PAGE_LEADER ? WIRE_NOT_LEADER_OR_FOLLOWER
+		        : WIRE_OFFSET_OUT_OF_RANGE;
 	if (error) {
 		fail(f, error);
 		return;
