@@ -85,8 +85,8 @@ static bool may_stay(const struct log *l, const struct batch *b)
 		&& (l->config.compacted || b->count == b->last_offset_delta + 1);
 }
 
-/* The next batch when it is good, or may stay: 1; 0 the end; -1. */
-static int recover_next(struct log *l, struct scan *sc, struct batch *b, int64_t *next)
+/* The next batch when it is good, or may stay: 1; 0 the end; -1. *gap: offsets were missing. */
+static int recover_next(struct log *l, struct scan *sc, struct batch *b, int64_t *next, bool *gap)
 {
 	char path[LOG_PATH];
 	struct segment *s = log_active(l);
@@ -105,6 +105,7 @@ static int recover_next(struct log *l, struct scan *sc, struct batch *b, int64_t
 		l->producers.end = batch_last_offset(b) + 1;
 		s->bytes = sc->at;
 	}
+	*gap = *gap || b->base_offset > *next;
 	*next = good ? batch_last_offset(b) + 1 : b->base_offset + 1;
 	return 1;
 }
@@ -116,18 +117,21 @@ static int recover_walk(struct log *l, int64_t position, int64_t next, int64_t f
 	struct segment *s = log_active(l);
 	struct scan sc;
 	struct batch b;
+	bool gap = false;
 	int r;
 	if (scan_begin(&sc, l->fd, position, file_size, READ_CHUNK) < 0)
 		return -1;
-	while ((r = recover_next(l, &sc, &b, &next)) > 0)
+	while ((r = recover_next(l, &sc, &b, &next, &gap)) > 0)
 		;
 	int e = errno;
 	scan_end(&sc);
 	errno = e;
 	if (r == 0 || errno != EBADMSG)
 		return r;
-	/* an offset that jumped is damaged too: what follows it is still below */
-	bool below = next < l->durable || (sc.at > sc.position && b.base_offset < l->durable);
+	/* An offset that jumped is damaged too: what follows it is still below. Where none did, all
+	 * that is below was read, and a low offset here is a sector of zeros that was never written. */
+	bool below = next < l->durable
+		|| (gap && sc.at > sc.position && b.base_offset < l->durable);
 	bool torn = !below || PLANTED(DAMAGE_CUT);
 	if (torn && !(l->one_by_one && good_follows(l, s->bytes, file_size, next)))
 		return 0;
