@@ -3,7 +3,8 @@
 # of each node, of two, of all; nodes that are stopped for longer than their session; a rolling
 # restart. Nothing acknowledged is lost or doubled, order is kept, the minority acknowledges
 # nothing, clients that retry see no error, all comes back by itself, and the replicas are the
-# same in the end. COUNT, SEED, ONLY=phase.
+# same in the end. COUNT, SEED, ONLY=phase; 'programs' and 'rolling' by hand, as 5257, 5260 and 5406
+# have them too.
 import os
 import random
 import shutil
@@ -19,7 +20,7 @@ from raw import Tap  # noqa: E402
 
 seed = int(os.environ.get('SEED', random.randrange(1 << 32)))
 count = int(os.environ.get('COUNT', 1))
-only = os.environ.get('ONLY', 'programs nodes stopped two all rolling').split()
+only = os.environ.get('ONLY', 'nodes stopped two all').split()
 print('# SEED=%d COUNT=%d' % (seed, count), flush=True)
 rng = random.Random(seed)
 tmp = os.path.abspath('build/tmp/3400-cluster.%d' % os.getpid())
